@@ -1,0 +1,1 @@
+//! The patched OpenSSH, built by build.rs.

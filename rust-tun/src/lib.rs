@@ -1,0 +1,1 @@
+//! Ethernet tunnels over feth(4), bpf(4) and AF_NDRV.
