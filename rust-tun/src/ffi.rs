@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: ISC
+
+//! The C surface that include/rust_tun.h declares, for port-net.c. Pointers
+//! from C are checked and turned into references here, and no panic gets out.
+
+use std::ffi::{c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::filter;
+
+pub use bindings::{RUST_TUN_ERRMSG_LEN, RUST_TUN_IFNAME_LEN, rust_tun, rust_tun_counts};
+
+/// What bindgen reads in rust_tun.h and sshbuf.h.
+#[allow(dead_code, non_camel_case_types)] // rust_tun_open_feth has no Rust everywhere
+mod bindings {
+    include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
+}
+
+use bindings::{sshbuf, sshbuf_consume_end, sshbuf_reserve};
+
+// The compiler takes two functions into one array only when their types are
+// the same: what rust_tun.h declares and what is defined here.
+const _: () = {
+    let _ = [bindings::rust_tun_bpf_infilter, rust_tun_bpf_infilter];
+    let _ = [bindings::rust_tun_bpf_outfilter, rust_tun_bpf_outfilter];
+};
+
+/// Run `f`. A panic in it, which is a bug, ends here and not in C.
+fn no_unwind<T>(f: impl FnOnce() -> T) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(value) => Some(value),
+        Err(payload) => {
+            // Its destructor could panic again.
+            std::mem::forget(payload);
+            None
+        }
+    }
+}
+
+/// The `len` bytes at `buf`; None when C gives none or more than there can be.
+///
+/// # Safety
+/// Unless null, `buf` must point to `len` bytes that stay as they are for `'a`.
+unsafe fn bytes<'a>(buf: *const c_void, len: usize) -> Option<&'a [u8]> {
+    if buf.is_null() || isize::try_from(len).is_err() {
+        return None;
+    }
+    // SAFETY: the caller vouches for len bytes at buf, which is not null, and
+    // len is not beyond isize::MAX.
+    Some(unsafe { std::slice::from_raw_parts(buf.cast(), len) })
+}
+
+/// rust_tun.h: append every whole frame of one bpf read to `input`.
+///
+/// # Safety
+/// `counts` must be null or valid, `input` null or a valid sshbuf, and `buf`
+/// null or `len` bytes outside of `input`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rust_tun_bpf_infilter(
+    counts: *mut rust_tun_counts,
+    input: *mut sshbuf,
+    buf: *const c_void,
+    len: usize,
+) {
+    // SAFETY: C gives a valid struct or null.
+    let Some(counts) = (unsafe { counts.as_mut() }) else {
+        return;
+    };
+    counts.reads += 1;
+    if len == 0 {
+        return;
+    }
+    // SAFETY: C gives len bytes at buf, or null.
+    let Some(read) = (unsafe { bytes(buf, len) }) else {
+        counts.in_malformed += 1;
+        return;
+    };
+    let mut room = std::ptr::null_mut();
+    // SAFETY: sshbuf_reserve() refuses a null sshbuf, and writes to room only.
+    let reserved = !input.is_null() && unsafe { sshbuf_reserve(input, len, &mut room) } == 0;
+    if !reserved || room.is_null() {
+        counts.in_nobufs += 1;
+        return;
+    }
+    // SAFETY: sshbuf_reserve() returned len bytes inside its own allocation,
+    // which it zeroed when it made it, and nobody uses input meanwhile.
+    let out = unsafe { std::slice::from_raw_parts_mut(room, len) };
+    let written = no_unwind(|| filter::infilter(counts, read, out)).unwrap_or_else(|| {
+        counts.in_malformed += 1;
+        0
+    });
+    // SAFETY: input is the valid sshbuf that ends with the len bytes above.
+    unsafe { sshbuf_consume_end(input, len - written) };
+}
+
+/// rust_tun.h: decide about one frame from the peer.
+///
+/// # Safety
+/// `counts` must be null or valid, and `frame` null or `len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rust_tun_bpf_outfilter(
+    counts: *mut rust_tun_counts,
+    frame: *const c_void,
+    len: usize,
+) -> c_int {
+    // SAFETY: C gives a valid struct or null.
+    let Some(counts) = (unsafe { counts.as_mut() }) else {
+        return 0;
+    };
+    // SAFETY: C gives len bytes at frame, or null.
+    let frame = unsafe { bytes(frame, len) }.unwrap_or_default();
+    no_unwind(|| filter::outfilter(counts, frame))
+        .unwrap_or(false)
+        .into()
+}
+
+#[cfg(any(target_os = "macos", feature = "model"))]
+pub use open::rust_tun_open_feth;
+
+/// What opens a tunnel: it needs Darwin's kernel, or the model of it.
+#[cfg(any(target_os = "macos", feature = "model"))]
+mod open {
+    use std::ffi::{c_char, c_int};
+    use std::mem::MaybeUninit;
+    use std::os::fd::{IntoRawFd, OwnedFd};
+    use std::slice;
+
+    use super::{RUST_TUN_ERRMSG_LEN, RUST_TUN_IFNAME_LEN, bindings, no_unwind, rust_tun};
+    use crate::abi::IFNAMSIZ;
+    use crate::error::Error;
+    use crate::feth::{Name, Pair};
+    use crate::{bpf, ndrv, sys};
+
+    const _: () = {
+        let _ = [bindings::rust_tun_open_feth, rust_tun_open_feth];
+        assert!(RUST_TUN_IFNAME_LEN as usize == IFNAMSIZ);
+    };
+
+    /// rust_tun.h: open an Ethernet tunnel on the feth pair of `unit`.
+    ///
+    /// # Safety
+    /// `tun` must be null or valid, `errmsg` null or `errmsg_len` bytes.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn rust_tun_open_feth(
+        unit: c_int,
+        tun: *mut rust_tun,
+        errmsg: *mut c_char,
+        errmsg_len: usize,
+    ) -> c_int {
+        let bug = || Error {
+            errno: libc::EIO,
+            sentence: format!("open of tunnel unit {unit}: this is a bug in rust-tun; report it"),
+        };
+        // SAFETY: C gives a valid struct or null.
+        let opened = match unsafe { tun.as_mut() } {
+            Some(tun) => no_unwind(|| open_feth(unit))
+                .unwrap_or_else(|| Err(bug()))
+                .map(|(rfd, rbuf_len, wfd, name)| {
+                    *tun = rust_tun {
+                        rfd: rfd.into_raw_fd(),
+                        wfd: wfd.into_raw_fd(),
+                        rbuf_len,
+                        ifname: name.bytes().map(|b| b as c_char),
+                    };
+                }),
+            None => Err(bug()),
+        };
+        let Err(error) = opened else {
+            return 0;
+        };
+        if !errmsg.is_null() {
+            let room = errmsg_len.min(RUST_TUN_ERRMSG_LEN as usize);
+            // SAFETY: C gives errmsg_len bytes at errmsg, and room is no more;
+            // they need not have a value.
+            let errmsg = unsafe { slice::from_raw_parts_mut(errmsg.cast(), room) };
+            put_message(errmsg, &error.sentence);
+        }
+        // Last: closing descriptors sets errno, too.
+        sys::set_errno(error.errno);
+        -1
+    }
+
+    /// The errors that the user can do something about come first, and what
+    /// changes the system comes last: a failure leaves all as it was.
+    fn open_feth(unit: c_int) -> Result<(OwnedFd, u32, OwnedFd, Name), Error> {
+        let pair = Pair::find(unit)?;
+        let socket = ndrv::open(pair.peer)?;
+        let (device, buffer_len) = bpf::Device::open()?.attach(&pair)?;
+        pair.up()?;
+        Ok((device, buffer_len, socket, pair.primary))
+    }
+
+    /// As much of `sentence` as there is room for, in whole characters, and a
+    /// NUL.
+    fn put_message(room: &mut [MaybeUninit<u8>], sentence: &str) {
+        let Some(mut end) = room.len().checked_sub(1) else {
+            return;
+        };
+        end = end.min(sentence.len());
+        while !sentence.is_char_boundary(end) {
+            end -= 1;
+        }
+        for (to, from) in room.iter_mut().zip(sentence[..end].bytes().chain([0])) {
+            to.write(from);
+        }
+    }
+}
