@@ -23,3 +23,7 @@ mod feth;
 mod ndrv;
 #[cfg(any(target_os = "macos", feature = "model"))]
 mod sys;
+
+// The library only refers to sshbuf; its own tests need one to link with.
+#[cfg(test)]
+use rust_tun_testing as _;
