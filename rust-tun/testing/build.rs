@@ -16,8 +16,9 @@ const SOURCES: [&str; 5] = [
     "openbsd-compat/recallocarray.c",
 ];
 
-fn main() {
-    let tree = tree();
+fn main() -> Result<(), openssh_source::Error> {
+    let tree = openssh_source::patched_tree()?;
+    openssh_source::rerun_if_changed();
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let header = tree.join("sshbuf.h");
     println!("cargo::rerun-if-changed=build.rs");
@@ -51,13 +52,5 @@ fn main() {
         .unwrap_or_else(|e| panic!("bindings of {}: {e}", header.display()))
         .write_to_file(out.join("bindings.rs"))
         .unwrap_or_else(|e| panic!("write bindings.rs to {}: {e}", out.display()));
-}
-
-/// The tree that OpenSSH is built from.
-fn tree() -> PathBuf {
-    println!("cargo::rerun-if-env-changed=RUST_TUN_SSHBUF_H");
-    let header = env::var_os("RUST_TUN_SSHBUF_H")
-        .map(PathBuf::from)
-        .expect("set RUST_TUN_SSHBUF_H to the sshbuf.h of the patched OpenSSH tree");
-    header.parent().expect("it is in the tree").to_path_buf()
+    Ok(())
 }
