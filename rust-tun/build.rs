@@ -6,9 +6,10 @@
 use std::env;
 use std::path::PathBuf;
 
-fn main() {
+fn main() -> Result<(), openssh_source::Error> {
     let ours = PathBuf::from("include/rust_tun.h");
-    let sshbuf = sshbuf_header();
+    let sshbuf = openssh_source::patched_tree()?.join("sshbuf.h");
+    openssh_source::rerun_if_changed();
     println!("cargo::rerun-if-changed=build.rs");
     for header in [&ours, &sshbuf] {
         println!("cargo::rerun-if-changed={}", header.display());
@@ -34,12 +35,5 @@ fn main() {
         })
         .write_to_file(out.join("bindings.rs"))
         .unwrap_or_else(|e| panic!("write bindings.rs to {}: {e}", out.display()));
-}
-
-/// The sshbuf.h of the tree that OpenSSH is built from.
-fn sshbuf_header() -> PathBuf {
-    println!("cargo::rerun-if-env-changed=RUST_TUN_SSHBUF_H");
-    env::var_os("RUST_TUN_SSHBUF_H")
-        .map(PathBuf::from)
-        .expect("set RUST_TUN_SSHBUF_H to the sshbuf.h of the patched OpenSSH tree")
+    Ok(())
 }

@@ -4,6 +4,7 @@
 //! from C are checked and turned into references here.
 
 use core::ffi::{c_int, c_void};
+use core::slice;
 
 use crate::filter;
 
@@ -34,7 +35,7 @@ unsafe fn bytes<'a>(buf: *const c_void, len: usize) -> Option<&'a [u8]> {
     }
     // SAFETY: the caller vouches for len bytes at buf, which is not null, and
     // len is not beyond isize::MAX.
-    Some(unsafe { core::slice::from_raw_parts(buf.cast(), len) })
+    Some(unsafe { slice::from_raw_parts(buf.cast(), len) })
 }
 
 /// rust_tun.h: append every whole frame of one bpf read to `input`.
@@ -62,8 +63,9 @@ pub unsafe extern "C" fn rust_tun_bpf_infilter(
         counts.in_malformed += 1;
         return;
     };
+    let len = filter::infilter_max(read.len());
     let mut room = core::ptr::null_mut();
-    // SAFETY: sshbuf_reserve() refuses a null sshbuf, and writes to room only.
+    // SAFETY: C gives a valid sshbuf or null; the call writes to room only.
     let reserved = !input.is_null() && unsafe { sshbuf_reserve(input, len, &mut room) } == 0;
     if !reserved || room.is_null() {
         counts.in_nobufs += 1;
@@ -71,10 +73,12 @@ pub unsafe extern "C" fn rust_tun_bpf_infilter(
     }
     // SAFETY: sshbuf_reserve() returned len bytes inside its own allocation,
     // which it zeroed when it made it, and nobody uses input meanwhile.
-    let out = unsafe { core::slice::from_raw_parts_mut(room, len) };
+    let out = unsafe { slice::from_raw_parts_mut(room, len) };
     let written = filter::infilter(counts, read, out);
-    // SAFETY: input is the valid sshbuf that ends with the len bytes above.
-    unsafe { sshbuf_consume_end(input, len - written) };
+    if written < len {
+        // SAFETY: input is the valid sshbuf that ends with the len bytes above.
+        unsafe { sshbuf_consume_end(input, len - written) };
+    }
 }
 
 /// rust_tun.h: decide about one frame from the peer.

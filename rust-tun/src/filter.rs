@@ -4,19 +4,29 @@
 //! AF_NDRV socket: what comes from bpf becomes the SSH strings (RFC 4251) that
 //! OpenSSH's datagram channels expect, and what goes to AF_NDRV is checked.
 
-use crate::abi::ETHER_HDR_LEN;
+use crate::abi::{ETHER_HDR_LEN, SIZEOF_BPF_HDR};
 use crate::bpf::{Record, Walk};
 use crate::ffi::rust_tun_counts;
 
+/// What a frame takes less as an SSH string than in a bpf read, at least: a
+/// header of 18 bytes or more gives place to a length of 4.
+const SHRINKS: usize = SIZEOF_BPF_HDR - 4;
+
+/// The most bytes that [`infilter`] can make of a read of `len` bytes: exactly
+/// what it makes of a read that is one frame.
+#[inline]
+pub fn infilter_max(len: usize) -> usize {
+    len.saturating_sub(SHRINKS)
+}
+
 /// Write every whole frame of one bpf read to `out`, each as an SSH string,
-/// and return how many bytes that took: never more than the read has, for a
-/// length of 4 bytes takes the place of a header of at least 18.
+/// and return how many bytes that took.
 ///
 /// # Panics
-/// When `out` is shorter than `read`.
+/// When `out` is shorter than [`infilter_max`] says.
 #[inline]
 pub fn infilter(counts: &mut rust_tun_counts, read: &[u8], out: &mut [u8]) -> usize {
-    let out = &mut out[..read.len()];
+    let out = &mut out[..infilter_max(read.len())];
     let mut written = 0;
     let mut frames = 0;
     for record in Walk::new(read) {

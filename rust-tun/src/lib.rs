@@ -42,3 +42,7 @@ mod ndrv;
 mod sys;
 #[cfg(any(target_os = "macos", feature = "model"))]
 mod text;
+
+// The library only refers to sshbuf; its own tests need one to link with.
+#[cfg(test)]
+use rust_tun_testing as _;
