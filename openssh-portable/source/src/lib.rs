@@ -10,6 +10,8 @@
 mod apt;
 mod fetch;
 pub mod step;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 pub use tree::{STAMP, lock, write_stamp};
