@@ -22,9 +22,11 @@ export PREFIX SYSCONFDIR CONFIGURE_FLAGS OPENSSH_TARBALL OPENSSH_SRC CARGO
 OUTSIDE = unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
 # Cargo does not show what a build script prints, so descriptor 3 takes its
-# progress around cargo.
+# progress around cargo. A target directory that is shared by several checkouts
+# would take one's build for another's.
 BUILD = $(OUTSIDE); exec 3>&1; PROGRESS_FD=3 \
-    CARGO_TERM_PROGRESS_WHEN=never $(CARGO) build -p openssh-portable
+    CARGO_TERM_PROGRESS_WHEN=never $(CARGO) build \
+    --target-dir target -p openssh-portable
 
 .PHONY: all check demo bench-filter install clean distclean help test-programs
 

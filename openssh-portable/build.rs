@@ -161,7 +161,7 @@ impl Variant {
     /// Brings in the tree and builds the core that the variant is made from.
     fn prepare(mut self, top: &Path) -> Result<Build, Error> {
         let tree = (self.tree)()?;
-        let mut configured_from = read(&tree.join(STAMP))?;
+        let mut configured_from = format!("{}\n{}", tree.display(), read(&tree.join(STAMP))?);
         let mut built_from = String::new();
         if let Some(core) = self.core {
             let core = core.build(top)?;
