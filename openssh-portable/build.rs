@@ -306,22 +306,22 @@ impl Core {
         // A target directory of its own: cargo holds the lock of the other.
         let target = root.join("cargo");
         let mut cargo = Command::new(env("CARGO"));
+        // The crate is a library for Rust, too, and for that one its features
+        // and its crate type would be wrong.
+        let features = match self {
+            Core::Native => "panic-handler",
+            Core::Model => "panic-handler,model",
+        };
         cargo
-            .args([
-                "build",
-                "--package",
-                "rust-tun",
-                "--release",
-                "--target-dir",
-            ])
-            .arg(&target);
-        cargo.args(["--jobs", &env("NUM_JOBS")]).current_dir(top);
-        if matches!(self, Core::Model) {
-            cargo.args(["--features", "model"]);
-        }
+            .args(["rustc", "--package", "rust-tun", "--lib", "--release"])
+            .args(["--crate-type", "staticlib", "--features", features])
+            .args(["--jobs", &env("NUM_JOBS")])
+            .arg("--target-dir")
+            .arg(&target)
+            .current_dir(top);
         outside_cargo(&mut cargo);
         run(
-            &format!("rust-tun ({name}): cargo build"),
+            &format!("rust-tun ({name}): cargo rustc"),
             &mut cargo,
             &prefix.join("cargo.log"),
             "mend what the compiler names, then build again",

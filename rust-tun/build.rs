@@ -23,6 +23,7 @@ fn main() -> Result<(), openssh_source::Error> {
         .allowlist_type("rust_tun.*")
         .allowlist_var("RUST_TUN_.*")
         .derive_default(true)
+        .use_core()
         .formatter(bindgen::Formatter::None) // rustfmt may not be there
         .generate()
         .unwrap_or_else(|e| {

@@ -10,9 +10,9 @@
 
 #![allow(non_camel_case_types, non_snake_case)] // the kernel's names
 
-use std::ffi::{c_int, c_ulong, c_void};
-use std::marker::PhantomData;
-use std::mem::size_of;
+use core::ffi::{c_int, c_ulong, c_void};
+use core::marker::PhantomData;
+use core::mem::size_of;
 
 /// Room for an interface's name, NUL included (bsd/net/if.h).
 pub const IFNAMSIZ: usize = 16;
@@ -239,7 +239,7 @@ impl if_fake_request {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::mem::{align_of, offset_of};
+    use core::mem::{align_of, offset_of};
 
     #[test]
     fn ioctl_numbers_are_the_kernels() {

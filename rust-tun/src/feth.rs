@@ -4,16 +4,16 @@
 //! primary, is what the user configures and what logs name; feth<5000 + unit>,
 //! the peer, is for I/O only. Follows bsd/net/if_fake.c of XNU.
 
-use std::ffi::c_int;
-use std::fmt;
-use std::os::fd::OwnedFd;
+use core::ffi::c_int;
+use core::fmt;
 
 use crate::abi::{
     IF_FAKE_G_CMD_GET_PEER, IFF_UP, IFNAMSIZ, SIOCGIFFLAGS, SIOCGIFMTU, SIOCSIFFLAGS,
     if_fake_request, ifreq,
 };
 use crate::error::Error;
-use crate::sys;
+use crate::sys::{self, Fd};
+use crate::text::Text;
 
 /// Added to the primary's unit it gives the peer's.
 const PEER_OFFSET: c_int = 5000;
@@ -24,10 +24,7 @@ pub(crate) struct Name([u8; IFNAMSIZ]);
 
 impl Name {
     fn feth(unit: c_int) -> Self {
-        let mut name = [0; IFNAMSIZ];
-        let text = format!("feth{unit}");
-        name[..text.len()].copy_from_slice(text.as_bytes());
-        Name(name)
+        Name(*Text::new(format_args!("feth{unit}")).bytes())
     }
 
     /// As the kernel takes it.
@@ -39,7 +36,30 @@ impl Name {
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let end = self.0.iter().position(|&b| b == 0).unwrap_or(IFNAMSIZ);
-        f.write_str(&String::from_utf8_lossy(&self.0[..end]))
+        write!(f, "{}", self.0[..end].escape_ascii())
+    }
+}
+
+/// The step of an ioctl on an interface.
+struct Ioctl(&'static str, Name);
+
+impl fmt::Display for Ioctl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ioctl {}, {}", self.0, self.1)
+    }
+}
+
+/// What to type to make a pair.
+struct Recipe<'a>(&'a Pair);
+
+impl fmt::Display for Recipe<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Pair { primary, peer, .. } = self.0;
+        write!(
+            f,
+            "make the pair: ifconfig {primary} create; ifconfig {peer} create; \
+             ifconfig {peer} peer {primary}"
+        )
     }
 }
 
@@ -52,7 +72,7 @@ pub(crate) struct Pair {
     /// The larger MTU of the two, in bytes.
     pub mtu: u32,
     /// For the interface ioctls.
-    control: OwnedFd,
+    control: Fd,
 }
 
 impl Pair {
@@ -97,12 +117,8 @@ impl Pair {
     }
 
     /// What to type to make this pair.
-    fn recipe(&self) -> String {
-        let Pair { primary, peer, .. } = self;
-        format!(
-            "make the pair: ifconfig {primary} create; ifconfig {peer} create; \
-             ifconfig {peer} peer {primary}"
-        )
+    fn recipe(&self) -> Recipe<'_> {
+        Recipe(self)
     }
 
     /// Has `name` the peer `expected`?
@@ -115,7 +131,7 @@ impl Pair {
             &mut answer,
         )
         .map_err(|e| {
-            let step = format!("ioctl SIOCGDRVSPEC, {name}");
+            let step = Ioctl("SIOCGDRVSPEC", name);
             match e {
                 libc::EOPNOTSUPP | libc::EINVAL => Error::new(
                     e,
@@ -147,7 +163,7 @@ impl Pair {
     fn mtu_of(&self, name: Name) -> Result<u32, Error> {
         let mut request = ifreq::new(name.bytes());
         sys::ioctl(&self.control, &SIOCGIFMTU, &mut request)
-            .map_err(|e| Error::from_errno(e, format_args!("ioctl SIOCGIFMTU, {name}")))?;
+            .map_err(|e| Error::from_errno(e, Ioctl("SIOCGIFMTU", name)))?;
         // The kernel has no negative MTU.
         Ok(request.mtu().unsigned_abs())
     }
@@ -155,7 +171,7 @@ impl Pair {
     fn flags(&self, name: Name) -> Result<i16, Error> {
         let mut request = ifreq::new(name.bytes());
         sys::ioctl(&self.control, &SIOCGIFFLAGS, &mut request).map_err(|e| {
-            let step = format!("ioctl SIOCGIFFLAGS, {name}");
+            let step = Ioctl("SIOCGIFFLAGS", name);
             match e {
                 libc::ENXIO => Error::new(
                     e,
@@ -179,6 +195,6 @@ impl Pair {
         let mut request = ifreq::new(name.bytes());
         request.set_flags(flags);
         sys::ioctl(&self.control, &SIOCSIFFLAGS, &mut request)
-            .map_err(|e| Error::from_errno(e, format_args!("ioctl SIOCSIFFLAGS, {name}")))
+            .map_err(|e| Error::from_errno(e, Ioctl("SIOCSIFFLAGS", name)))
     }
 }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: ISC
 
 //! The C surface that include/rust_tun.h declares, for port-net.c. Pointers
-//! from C are checked and turned into references here, and no panic gets out.
+//! from C are checked and turned into references here.
 
-use std::ffi::{c_int, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::slice;
+use core::ffi::{c_int, c_void};
+use core::slice;
 
 use crate::filter;
 
@@ -25,18 +24,6 @@ const _: () = {
     let _ = [bindings::rust_tun_bpf_infilter, rust_tun_bpf_infilter];
     let _ = [bindings::rust_tun_bpf_outfilter, rust_tun_bpf_outfilter];
 };
-
-/// Run `f`. A panic in it, which is a bug, ends here and not in C.
-fn no_unwind<T>(f: impl FnOnce() -> T) -> Option<T> {
-    match catch_unwind(AssertUnwindSafe(f)) {
-        Ok(value) => Some(value),
-        Err(payload) => {
-            // Its destructor could panic again.
-            std::mem::forget(payload);
-            None
-        }
-    }
-}
 
 /// The `len` bytes at `buf`; None when C gives none or more than there can be.
 ///
@@ -77,7 +64,7 @@ pub unsafe extern "C" fn rust_tun_bpf_infilter(
         return;
     };
     let len = filter::infilter_max(read.len());
-    let mut room = std::ptr::null_mut();
+    let mut room = core::ptr::null_mut();
     // SAFETY: C gives a valid sshbuf or null; the call writes to room only.
     let reserved = !input.is_null() && unsafe { sshbuf_reserve(input, len, &mut room) } == 0;
     if !reserved || room.is_null() {
@@ -87,10 +74,7 @@ pub unsafe extern "C" fn rust_tun_bpf_infilter(
     // SAFETY: sshbuf_reserve() returned len bytes inside its own allocation,
     // which it zeroed when it made it, and nobody uses input meanwhile.
     let out = unsafe { slice::from_raw_parts_mut(room, len) };
-    let written = no_unwind(|| filter::infilter(counts, read, out)).unwrap_or_else(|| {
-        counts.in_malformed += 1;
-        0
-    });
+    let written = filter::infilter(counts, read, out);
     if written < len {
         // SAFETY: input is the valid sshbuf that ends with the len bytes above.
         unsafe { sshbuf_consume_end(input, len - written) };
@@ -113,9 +97,7 @@ pub unsafe extern "C" fn rust_tun_bpf_outfilter(
     };
     // SAFETY: C gives len bytes at frame, or null.
     let frame = unsafe { bytes(frame, len) }.unwrap_or_default();
-    no_unwind(|| filter::outfilter(counts, frame))
-        .unwrap_or(false)
-        .into()
+    filter::outfilter(counts, frame).into()
 }
 
 #[cfg(any(target_os = "macos", feature = "model"))]
@@ -124,16 +106,16 @@ pub use open::rust_tun_open_feth;
 /// What opens a tunnel: it needs Darwin's kernel, or the model of it.
 #[cfg(any(target_os = "macos", feature = "model"))]
 mod open {
-    use std::ffi::{c_char, c_int};
-    use std::mem::MaybeUninit;
-    use std::os::fd::{IntoRawFd, OwnedFd};
-    use std::slice;
+    use core::ffi::{CStr, c_char, c_int};
+    use core::mem::MaybeUninit;
+    use core::slice;
 
-    use super::{RUST_TUN_ERRMSG_LEN, RUST_TUN_IFNAME_LEN, bindings, no_unwind, rust_tun};
+    use super::{RUST_TUN_ERRMSG_LEN, RUST_TUN_IFNAME_LEN, bindings, rust_tun};
     use crate::abi::IFNAMSIZ;
     use crate::error::Error;
     use crate::feth::{Name, Pair};
-    use crate::{bpf, ndrv, sys};
+    use crate::sys::{self, Fd};
+    use crate::{bpf, ndrv};
 
     const _: () = {
         let _ = [bindings::rust_tun_open_feth, rust_tun_open_feth];
@@ -151,33 +133,31 @@ mod open {
         errmsg: *mut c_char,
         errmsg_len: usize,
     ) -> c_int {
-        let bug = || Error {
-            errno: libc::EIO,
-            sentence: format!("open of tunnel unit {unit}: this is a bug in rust-tun; report it"),
-        };
         // SAFETY: C gives a valid struct or null.
         let opened = match unsafe { tun.as_mut() } {
-            Some(tun) => no_unwind(|| open_feth(unit))
-                .unwrap_or_else(|| Err(bug()))
-                .map(|(rfd, rbuf_len, wfd, name)| {
-                    *tun = rust_tun {
-                        rfd: rfd.into_raw_fd(),
-                        wfd: wfd.into_raw_fd(),
-                        rbuf_len,
-                        ifname: name.bytes().map(|b| b as c_char),
-                    };
-                }),
-            None => Err(bug()),
+            Some(tun) => open_feth(unit).map(|(rfd, rbuf_len, wfd, name)| {
+                *tun = rust_tun {
+                    rfd: rfd.into_raw(),
+                    wfd: wfd.into_raw(),
+                    rbuf_len,
+                    ifname: name.bytes().map(|b| b as c_char),
+                };
+            }),
+            None => Err(Error::new(
+                libc::EFAULT,
+                format_args!("open of tunnel unit {unit}"),
+                "the caller must pass a struct rust_tun",
+            )),
         };
         let Err(error) = opened else {
             return 0;
         };
-        if !errmsg.is_null() {
+        if !errmsg.is_null() && errmsg_len > 0 {
             let room = errmsg_len.min(RUST_TUN_ERRMSG_LEN as usize);
             // SAFETY: C gives errmsg_len bytes at errmsg, and room is no more;
             // they need not have a value.
             let errmsg = unsafe { slice::from_raw_parts_mut(errmsg.cast(), room) };
-            put_message(errmsg, &error.sentence);
+            put_message(errmsg, error.sentence.as_cstr());
         }
         // Last: closing descriptors sets errno, too.
         sys::set_errno(error.errno);
@@ -186,7 +166,7 @@ mod open {
 
     /// The errors that the user can do something about come first, and what
     /// changes the system comes last: a failure leaves all as it was.
-    fn open_feth(unit: c_int) -> Result<(OwnedFd, u32, OwnedFd, Name), Error> {
+    fn open_feth(unit: c_int) -> Result<(Fd, u32, Fd, Name), Error> {
         let pair = Pair::find(unit)?;
         let socket = ndrv::open(pair.peer)?;
         let (device, buffer_len) = bpf::Device::open()?.attach(&pair)?;
@@ -194,18 +174,13 @@ mod open {
         Ok((device, buffer_len, socket, pair.primary))
     }
 
-    /// As much of `sentence` as there is room for, in whole characters, and a
-    /// NUL.
-    fn put_message(room: &mut [MaybeUninit<u8>], sentence: &str) {
-        let Some(mut end) = room.len().checked_sub(1) else {
-            return;
-        };
-        end = end.min(sentence.len());
-        while !sentence.is_char_boundary(end) {
-            end -= 1;
-        }
-        for (to, from) in room.iter_mut().zip(sentence[..end].bytes().chain([0])) {
-            to.write(from);
+    /// As much of `sentence` as there is room for, and a NUL.
+    fn put_message(room: &mut [MaybeUninit<u8>], sentence: &CStr) {
+        let end = room.len().saturating_sub(1);
+        let text = sentence.to_bytes();
+        let text = &text[..text.len().min(end)];
+        for (to, from) in room.iter_mut().zip(text.iter().chain(&[0])) {
+            to.write(*from);
         }
     }
 

@@ -9,6 +9,23 @@
 //! plain computations on bytes and are compiled everywhere; what talks to
 //! Darwin's kernel is compiled on macOS, and with the feature `model` elsewhere,
 //! where the tests bring Darwin's kernel surface in below libc.
+//!
+//! There is no std in here and nothing is allocated: what is linked into every
+//! program of OpenSSH is this code, libc's system calls, and no more.
+
+#![no_std]
+#![allow(clippy::result_large_err)] // an error carries its sentence: no heap
+
+#[cfg(test)]
+extern crate std;
+
+/// Rust code that panics ends here: a bug must not unwind into C.
+#[cfg(feature = "panic-handler")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // SAFETY: abort() takes nothing and does not return.
+    unsafe { libc::abort() }
+}
 
 pub mod abi;
 pub mod bpf;
@@ -23,6 +40,8 @@ mod feth;
 mod ndrv;
 #[cfg(any(target_os = "macos", feature = "model"))]
 mod sys;
+#[cfg(any(target_os = "macos", feature = "model"))]
+mod text;
 
 // The library only refers to sshbuf; its own tests need one to link with.
 #[cfg(test)]

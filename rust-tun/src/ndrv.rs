@@ -3,14 +3,13 @@
 //! AF_NDRV: the socket that writes frames to the peer. Follows bsd/net/ndrv.c
 //! of XNU.
 
-use std::ffi::c_int;
-use std::mem::size_of;
-use std::os::fd::OwnedFd;
+use core::ffi::c_int;
+use core::mem::size_of;
 
 use crate::abi::{AF_NDRV, sockaddr_ndrv};
-use crate::error::Error;
+use crate::error::{Error, remedy};
 use crate::feth::Name;
-use crate::sys;
+use crate::sys::{self, Fd};
 
 /// Room in the send buffer for the largest frame that a feth can have, in
 /// bytes: the kernel's 8192 would refuse larger ones with EMSGSIZE.
@@ -20,24 +19,28 @@ const SNDBUF_MIN: c_int = 16384;
 const SNDBUF: c_int = 262_144;
 
 /// Open a socket that writes raw frames to the interface `name`.
-pub(crate) fn open(name: Name) -> Result<OwnedFd, Error> {
+pub(crate) fn open(name: Name) -> Result<Fd, Error> {
     let socket = sys::socket(AF_NDRV, libc::SOCK_RAW).map_err(|e| {
-        let step = format!("socket AF_NDRV, for {name}");
-        match e {
+        let remedy = match e {
             libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT => {
-                Error::new(e, step, "this system has no AF_NDRV: it is macOS's")
+                "this system has no AF_NDRV: it is macOS's"
             }
-            _ => Error::from_errno(e, step),
-        }
+            _ => remedy(e),
+        };
+        Error::new(e, format_args!("socket AF_NDRV, for {name}"), remedy)
     })?;
     sys::setsockopt_int(&socket, libc::SO_SNDBUF, SNDBUF)
         .or_else(|_| sys::setsockopt_int(&socket, libc::SO_SNDBUF, SNDBUF_MIN))
         .map_err(|e| {
-            let step = format!("setsockopt SO_SNDBUF {SNDBUF_MIN}, AF_NDRV for {name}");
-            match e {
-                libc::ENOBUFS => Error::new(e, step, "raise sysctl kern.ipc.maxsockbuf"),
-                _ => Error::from_errno(e, step),
-            }
+            let remedy = match e {
+                libc::ENOBUFS => "raise sysctl kern.ipc.maxsockbuf",
+                _ => remedy(e),
+            };
+            Error::new(
+                e,
+                format_args!("setsockopt SO_SNDBUF {SNDBUF_MIN}, AF_NDRV for {name}"),
+                remedy,
+            )
         })?;
     let address = sockaddr_ndrv {
         snd_len: size_of::<sockaddr_ndrv>() as u8,

@@ -3,24 +3,24 @@
 //! The search for a free bpf(4) device, and its set-up in an order that the
 //! kernel accepts. Follows bsd/net/bpf.c of XNU.
 
-use std::ffi::CString;
-use std::os::fd::OwnedFd;
+use core::fmt;
 
 use crate::abi::{
     BIOCGDLT, BIOCIMMEDIATE, BIOCPROMISC, BIOCSBLEN, BIOCSETIF, BIOCSSEESENT, BPF_MAX_DEVICES,
     DLT_EN10MB, ETHER_HDR_LEN, Request, SIZEOF_BPF_HDR, ifreq,
 };
-use crate::error::Error;
+use crate::error::{Error, remedy};
 use crate::feth::Pair;
-use crate::sys;
+use crate::sys::{self, Fd};
+use crate::text::Text;
 
 /// Length to ask for, in bytes: many frames a read, or one of any size.
 const BUFFER_LEN: u32 = 65536;
 
 /// An open bpf device.
 pub(crate) struct Device {
-    fd: OwnedFd,
-    minor: u32,
+    fd: Fd,
+    path: Path,
 }
 
 impl Device {
@@ -60,7 +60,7 @@ impl Device {
     /// Attach the device to the peer of `pair`: it captures every frame that
     /// reaches it, at once, and none that is written to it. Returns the
     /// descriptor and the length that every read(2) must ask for, in bytes.
-    pub fn attach(self, pair: &Pair) -> Result<(OwnedFd, u32), Error> {
+    pub fn attach(self, pair: &Pair) -> Result<(Fd, u32), Error> {
         // The length can only be set while no interface is attached, and
         // promiscuous mode only when one is.
         let mut granted = BUFFER_LEN;
@@ -73,9 +73,7 @@ impl Device {
                 format_args!(
                     "ioctl BIOCSBLEN, {}: {granted} bytes granted and {needed} needed for \
                      a frame of {}, MTU {}",
-                    self.path(),
-                    pair.primary,
-                    pair.mtu
+                    self.path, pair.primary, pair.mtu
                 ),
                 format_args!("raise sysctl debug.bpf_maxbufsize, to {BUFFER_LEN} or more"),
             ));
@@ -95,8 +93,7 @@ impl Device {
                 libc::EPROTOTYPE,
                 format_args!(
                     "ioctl BIOCGDLT, {}: {} has the data link type {link_type}",
-                    self.path(),
-                    pair.peer
+                    self.path, pair.peer
                 ),
                 "it is not Ethernet: make a feth(4) pair of that name with ifconfig",
             ));
@@ -106,41 +103,42 @@ impl Device {
         Ok((self.fd, granted))
     }
 
-    fn path(&self) -> String {
-        path(self.minor)
-    }
-
     fn ioctl<T: crate::abi::Plain>(
         &self,
-        what: impl std::fmt::Display,
+        what: impl fmt::Display,
         request: &Request<T>,
         argument: &mut T,
     ) -> Result<(), Error> {
         sys::ioctl(&self.fd, request, argument).map_err(|e| self.error(e, what))
     }
 
-    fn error(&self, e: sys::Errno, what: impl std::fmt::Display) -> Error {
-        Error::from_errno(e, format_args!("ioctl {what}, {}", self.path()))
+    fn error(&self, e: sys::Errno, what: impl fmt::Display) -> Error {
+        Error::from_errno(e, format_args!("ioctl {what}, {}", self.path))
     }
 }
 
-fn path(minor: u32) -> String {
-    format!("/dev/bpf{minor}")
+/// The path of a device, by its minor.
+#[derive(Clone, Copy)]
+struct Path(u32);
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/dev/bpf{}", self.0)
+    }
 }
 
 fn open_minor(minor: u32) -> Result<Device, sys::Errno> {
-    let path = CString::new(path(minor)).expect("there is no NUL in it");
-    sys::open(&path).map(|fd| Device { fd, minor })
+    let path = Path(minor);
+    let text = Text::<32>::new(format_args!("{path}"));
+    sys::open(text.as_cstr()).map(|fd| Device { fd, path })
 }
 
 fn open_error(e: sys::Errno, minor: u32) -> Error {
-    let step = format!("open {}", path(minor));
-    match e {
-        libc::EACCES | libc::EPERM => Error::new(
-            e,
-            step,
-            "run ssh or sshd as root (the access_bpf group opens bpf, but not AF_NDRV)",
-        ),
-        _ => Error::from_errno(e, step),
-    }
+    let remedy = match e {
+        libc::EACCES | libc::EPERM => {
+            "run ssh or sshd as root (the access_bpf group opens bpf, but not AF_NDRV)"
+        }
+        _ => remedy(e),
+    };
+    Error::new(e, format_args!("open {}", Path(minor)), remedy)
 }

@@ -6,7 +6,7 @@
 //! The bytes are hostile: no length is believed before it was compared with
 //! what was read, and every step either gets past a header or is the last.
 
-use std::mem::offset_of;
+use core::mem::offset_of;
 
 use crate::abi::{BPF_WORDALIGN, ETHER_HDR_LEN, SIZEOF_BPF_HDR, bpf_hdr};
 
@@ -44,7 +44,7 @@ impl<'a> Iterator for Walk<'a> {
     #[inline]
     fn next(&mut self) -> Option<Record<'a>> {
         // Whatever ends the walk below leaves nothing to walk over.
-        let rest = std::mem::take(&mut self.rest);
+        let rest = core::mem::take(&mut self.rest);
         if rest.is_empty() {
             return None;
         }
