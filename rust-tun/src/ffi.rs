@@ -174,13 +174,79 @@ mod open {
         Ok((device, buffer_len, socket, pair.primary))
     }
 
-    /// As much of `sentence` as there is room for, and a NUL.
+    /// As much of `sentence` as there is room for, in whole characters, and a
+    /// NUL.
     fn put_message(room: &mut [MaybeUninit<u8>], sentence: &CStr) {
-        let end = room.len().saturating_sub(1);
-        let text = sentence.to_bytes();
-        let text = &text[..text.len().min(end)];
-        for (to, from) in room.iter_mut().zip(text.iter().chain(&[0])) {
-            to.write(*from);
+        let text = sentence.to_str().unwrap_or_default();
+        let mut end = text.len().min(room.len().saturating_sub(1));
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        for (to, from) in room.iter_mut().zip(text[..end].bytes().chain([0])) {
+            to.write(from);
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+        use core::ptr::null_mut;
+        use std::format;
+        use std::string::{String, ToString};
+
+        /// What a failing open writes to `len` bytes of message.
+        fn message(unit: c_int, len: usize) -> String {
+            let mut errmsg = [b'x'; 600];
+            let mut tun = rust_tun::default();
+            // SAFETY: tun is valid, and errmsg longer than any len in the tests.
+            let r = unsafe { rust_tun_open_feth(unit, &mut tun, errmsg.as_mut_ptr().cast(), len) };
+            assert_eq!(r, -1);
+            assert!(errmsg[len..].iter().all(|&b| b == b'x'), "wrote past {len}");
+            let text = CStr::from_bytes_until_nul(&errmsg[..len]).expect("no NUL");
+            text.to_str().expect("no UTF-8").to_string()
+        }
+
+        fn errno() -> Option<c_int> {
+            std::io::Error::last_os_error().raw_os_error()
+        }
+
+        #[test]
+        fn a_unit_out_of_range_is_refused() {
+            for unit in [-1, 5000, c_int::MIN, c_int::MAX] {
+                let text = message(unit, 512);
+                assert_eq!(errno(), Some(libc::EINVAL));
+                assert!(text.starts_with(&format!("tunnel unit {unit}: ")), "{text}");
+                assert!(text.contains("0 to 4999"), "{text}");
+            }
+        }
+
+        #[test]
+        fn a_message_is_cut_to_its_room_and_ends_in_nul() {
+            let whole = message(-1, 512);
+            for len in 1..=whole.len() + 2 {
+                let cut = whole.len().min(len - 1);
+                assert_eq!(message(-1, len), whole[..cut]);
+            }
+        }
+
+        #[test]
+        fn a_message_is_cut_between_characters() {
+            let mut room = [MaybeUninit::new(b'x'); 4];
+            put_message(&mut room, c"a\u{20ac}b");
+            // SAFETY: all four bytes had a value from the start.
+            let room = room.map(|byte| unsafe { byte.assume_init() });
+            assert_eq!(&room, b"a\0xx");
+        }
+
+        #[test]
+        fn null_pointers_are_refused() {
+            let mut tun = rust_tun::default();
+            // SAFETY: null is allowed.
+            let r = unsafe { rust_tun_open_feth(-1, &mut tun, null_mut(), 512) };
+            assert_eq!((r, errno()), (-1, Some(libc::EINVAL)));
+            // SAFETY: null is allowed.
+            let r = unsafe { rust_tun_open_feth(0, null_mut(), null_mut(), 0) };
+            assert_eq!((r, errno()), (-1, Some(libc::EFAULT)));
         }
     }
 }

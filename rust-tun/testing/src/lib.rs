@@ -109,23 +109,28 @@ pub struct BpfRead {
 impl BpfRead {
     /// Add a packet as the kernel would: hdrlen 18 and all of it captured.
     pub fn packet(&mut self, packet: &[u8]) -> &mut Self {
-        let len = packet.len() as u32;
-        self.record(18, len, len, packet)
+        self.packet_at(18, packet, 0)
     }
 
-    /// Add a header that says this, and then these bytes. What is there already
-    /// is padded.
-    pub fn record(&mut self, hdrlen: u16, caplen: u32, datalen: u32, packet: &[u8]) -> &mut Self {
-        self.bytes
-            .resize(self.bytes.len().next_multiple_of(4), 0xdd);
-        let header = self.bytes.len();
+    /// Add a packet that begins `hdrlen` bytes behind its header's start, and
+    /// of which the last `lost` bytes were not captured.
+    pub fn packet_at(&mut self, hdrlen: u16, packet: &[u8], lost: u32) -> &mut Self {
+        let caplen = packet.len() as u32;
+        let mut rest = vec![0xcc; usize::from(hdrlen) - 18];
+        rest.extend_from_slice(packet);
+        self.record(hdrlen, caplen, caplen + lost, &rest)
+    }
+
+    /// Add a header that says this, and behind it these bytes. What is there
+    /// already is padded.
+    pub fn record(&mut self, hdrlen: u16, caplen: u32, datalen: u32, rest: &[u8]) -> &mut Self {
+        let padded = self.bytes.len().next_multiple_of(4);
+        self.bytes.resize(padded, 0xdd);
         self.bytes.extend_from_slice(&[0xee; 8]);
         self.bytes.extend_from_slice(&caplen.to_ne_bytes());
         self.bytes.extend_from_slice(&datalen.to_ne_bytes());
         self.bytes.extend_from_slice(&hdrlen.to_ne_bytes());
-        let packet_at = header + usize::from(hdrlen).max(18);
-        self.bytes.resize(packet_at, 0xcc);
-        self.bytes.extend_from_slice(packet);
+        self.bytes.extend_from_slice(rest);
         self
     }
 
