@@ -321,11 +321,12 @@ wrong_tarball() {
 # --- the variants of the tests -----------------------------------------------
 
 test_paths() {
+	local to=$STANDIN/target/openssh/patched
+
 	build_variants patched || echo "it fails: $(last)"
-	arguments patched | grep -q -x -- "--with-privsep-user=nobody" ||
-	    echo "it has no --with-privsep-user=nobody"
-	arguments patched | grep -v privsep-user |
-	    grep -v "=$STANDIN/target/openssh/patched/"
+	same "--prefix=$to/root --sysconfdir=$to/etc --with-pid-dir=$to/run \
+--with-privsep-path=$to/empty --with-privsep-user=nobody " \
+	    "$(arguments patched | tr '\n' ' ')"
 }
 
 darwin_path() {
