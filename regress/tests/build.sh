@@ -98,7 +98,7 @@ standin() {
 			--prefix=*) prefix=${a#*=} ;;
 			esac
 		done
-		{ echo "prefix=$prefix"; cat "$src/Makefile.in"; } >Makefile
+		{ echo "prefix=$prefix"; echo "srcdir=$src"; cat "$src/Makefile.in"; } >Makefile
 		cp "$src/sshbuf.h" .
 	EOF
 	# Recipes keep their tabs.
@@ -394,6 +394,13 @@ install_builds() {
 	[ -e "$OUT/dest/opt/y/bin/ssh" ] || echo "there is no $OUT/dest/opt/y/bin/ssh"
 }
 
+install_without_tree() {
+	built PREFIX=/opt/x
+	rm -rf "$STANDIN/openssh-portable/tree"
+	built install PREFIX=/opt/x DESTDIR="$OUT/dest"
+	[ -e "$STANDIN/openssh-portable/tree" ] || echo "there is no tree to install from"
+}
+
 # A real build, below a DESTDIR. sshd wants a user and a directory that this
 # machine has.
 real_make() {
@@ -558,6 +565,7 @@ run "a changed header configures again" changed_header
 run "a series without --with-rust-tun is named" no_rust_tun_option
 run "make install needs no cargo after make" install_without_cargo
 run "make install with other settings builds first" install_builds
+run "make install brings in a tree that is gone" install_without_tree
 
 run "nothing missing runs no apt" nothing_missing
 run "as root apt installs what is missing and says why" as_root
