@@ -45,13 +45,8 @@ bench-filter: target/prerequisites-test
 test-programs: target/prerequisites-test $(MODEL)
 	@$(BUILD) --no-default-features --features $(TEST_VARIANTS)
 
-# What was built with these settings is installed as it is: root may have no
-# cargo, and should not have to build.
-INSTALL_DIR = target/openssh/install
 install:
-	@printf '%s\n' "$$PREFIX" "$$SYSCONFDIR" "$$CONFIGURE_FLAGS" | \
-	    cmp -s - $(INSTALL_DIR)/settings || $(MAKE) all
-	@openssh-portable/install $(INSTALL_DIR) "$(DESTDIR)"
+	@$(OUTSIDE); exec openssh-portable/install target/openssh/install "$(DESTDIR)"
 
 target/prerequisites-build target/prerequisites-test: openssh-portable/prerequisites
 	@openssh-portable/prerequisites $(@:target/prerequisites-%=%)

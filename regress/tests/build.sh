@@ -98,7 +98,7 @@ standin() {
 			--prefix=*) prefix=${a#*=} ;;
 			esac
 		done
-		{ echo "prefix=$prefix"; cat "$src/Makefile.in"; } >Makefile
+		{ echo "prefix=$prefix"; echo "srcdir=$src"; cat "$src/Makefile.in"; } >Makefile
 		cp "$src/sshbuf.h" .
 	EOF
 	# Recipes keep their tabs.
@@ -321,11 +321,12 @@ wrong_tarball() {
 # --- the variants of the tests -----------------------------------------------
 
 test_paths() {
+	local to=$STANDIN/target/openssh/patched
+
 	build_variants patched || echo "it fails: $(last)"
-	arguments patched | grep -q -x -- "--with-privsep-user=nobody" ||
-	    echo "it has no --with-privsep-user=nobody"
-	arguments patched | grep -v privsep-user |
-	    grep -v "=$STANDIN/target/openssh/patched/"
+	same "--prefix=$to/root --sysconfdir=$to/etc --with-pid-dir=$to/run \
+--with-privsep-path=$to/empty --with-privsep-user=nobody " \
+	    "$(arguments patched | tr '\n' ' ')"
 }
 
 darwin_path() {
@@ -391,6 +392,13 @@ install_builds() {
 	built PREFIX=/opt/x
 	built install PREFIX=/opt/y DESTDIR="$OUT/dest"
 	[ -e "$OUT/dest/opt/y/bin/ssh" ] || echo "there is no $OUT/dest/opt/y/bin/ssh"
+}
+
+install_without_tree() {
+	built PREFIX=/opt/x
+	rm -rf "$STANDIN/openssh-portable/tree"
+	built install PREFIX=/opt/x DESTDIR="$OUT/dest"
+	[ -e "$STANDIN/openssh-portable/tree" ] || echo "there is no tree to install from"
 }
 
 # A real build, below a DESTDIR. sshd wants a user and a directory that this
@@ -557,6 +565,7 @@ run "a changed header configures again" changed_header
 run "a series without --with-rust-tun is named" no_rust_tun_option
 run "make install needs no cargo after make" install_without_cargo
 run "make install with other settings builds first" install_builds
+run "make install brings in a tree that is gone" install_without_tree
 
 run "nothing missing runs no apt" nothing_missing
 run "as root apt installs what is missing and says why" as_root

@@ -5,7 +5,7 @@
 
 use crate::apt::mirrors;
 use crate::fetch::digest;
-use crate::{Error, Pin, Source, step};
+use crate::{Error, Pin, STAMP, Source, step};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -415,9 +415,15 @@ fn what_an_interrupted_run_left_is_not_taken_for_a_tree() {
     for name in [".new-openssh-0.1", "openssh-0.1"] {
         fs::create_dir_all(bench.source.trees.join(name)).unwrap();
         fs::write(bench.source.trees.join(name).join("README"), "half").unwrap();
+        fs::write(bench.source.trees.join(name).join("stale.c"), "").unwrap();
     }
     bench.source.patched_tree().unwrap();
     assert_eq!(bench.readme(), README);
+    let files = names_in(&bench.source.trees.join("openssh-0.1"));
+    assert_eq!(
+        files,
+        [STAMP, "README", "configure", "configure.ac", "sshbuf.h"]
+    );
     assert_eq!(names_in(&bench.source.trees), [".lock", "openssh-0.1"]);
 }
 
