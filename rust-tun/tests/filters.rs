@@ -34,13 +34,13 @@ fn a_read_without_a_frame_leaves_the_input_as_it_was() {
     let mut input = Sshbuf::new();
     input.put(b"\0\0\0\x05first");
     let mut counts = rust_tun_counts::default();
-    for read in [&[][..], &[0; 1], &[0xff; 17], &[0xff; 600], &[0; 600]] {
+    for read in [&[][..], &[0; 1], &[0xff; 17], &[0xff; 600]] {
         infilter(&mut counts, &mut input, read);
         assert_eq!(input.bytes(), b"\0\0\0\x05first");
     }
     assert_eq!(
         (counts.reads, counts.in_malformed, counts.in_frames),
-        (5, 4, 0)
+        (4, 3, 0)
     );
 }
 

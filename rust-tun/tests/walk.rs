@@ -12,8 +12,9 @@ use rust_tun_testing::BpfRead;
 
 use Record::{Frame, Malformed, Runt, Truncated};
 
+/// All there is, or a few more than there can be of a walk that does not end.
 fn walk(read: &[u8]) -> Vec<Record<'_>> {
-    Walk::new(read).collect()
+    Walk::new(read).take(read.len() + 2).collect()
 }
 
 /// A frame of `len` bytes that differs from frames of other lengths.
