@@ -292,8 +292,7 @@ feth_pair() {
 
 	peer=feth$((5000 + unit))
 	ip -n "$side" link add "feth$unit" type veth peer name "$peer"
-	# A feth peer has no protocols above it; keep Linux's off the wire.
-	on "$side" sh -c "echo 1 >/proc/sys/net/ipv6/conf/$peer/disable_ipv6" 2>/dev/null || :
+	# A feth peer has no protocols above it.
 	ip -n "$side" link set "$peer" arp off
 }
 
@@ -325,6 +324,9 @@ bench() {
 	ip -n client addr add 192.0.2.1/24 dev lan
 	ip -n server addr add 192.0.2.2/24 dev lan
 	for side in client server; do
+		# No frame but what a case sends: IPv6 has things to say by itself.
+		on "$side" sh -c 'for f in /proc/sys/net/ipv6/conf/*/disable_ipv6; do
+			[ ! -e "$f" ] || echo 1 >"$f"; done'
 		ip -n "$side" link set lo up
 		ip -n "$side" link set lan up
 	done
@@ -507,13 +509,104 @@ counter() {
 		print n[name] }'
 }
 
-# The descriptors of a process, a line each, without those of no interest here.
+# Start counting the frames on a side's interface; watched says how many there
+# were, and how many of them were shorter than the IP packet they begin.
+watch() {
+	start_on "$1" python3 "$TOP/regress/traffic.py" watch --device "$2" \
+	    >"$CASE/watch" 2>&1
+	WATCH_PID=$!
+	wait_for "the watch on $2" logged "$CASE/watch" '^ready'
+}
+
+watched() {
+	kill "$WATCH_PID"
+	wait "$WATCH_PID" || :
+	sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" "$CASE/watch"
+}
+
+has_link() {
+	ip -n "$1" link show dev "$2" >/dev/null 2>&1
+}
+
+link_gone() {
+	! has_link "$@"
+}
+
+# The descriptors of a process, a line each and sorted, without the numbers by
+# which sockets and pipes differ.
 descriptors() {
 	local fd
 
 	for fd in "/proc/$1/fd/"*; do
-		readlink "$fd" || :
+		readlink "$fd" | sed 's/:\[.*//' || :
 	done | sort
+}
+
+# The process of the only connection's session, which holds the tunnel.
+session_pid() {
+	pids_of "$SERVER_BUILD/sshd-session" | sort -n | tail -n 1
+}
+
+# The processor time of a process, in clock ticks (proc(5)).
+ticks() {
+	sed 's/.*) //' "/proc/$1/stat" | awk '{ print $12 + $13 }'
+}
+
+# It waits for events and does not run on without end: a process that spins
+# uses up to a hundred ticks in this second, one that waits uses none.
+does_not_spin() {
+	local before after
+
+	before=$(ticks "$1")
+	sleep 1
+	after=$(ticks "$1")
+	[ $((after - before)) -lt 10 ] ||
+	    die "process $1 used $((after - before)) ticks in a second with nothing to do"
+}
+
+# --- one side on the Darwin path ---------------------------------------------
+
+# feth_side SIDE [fault]: the kinds and faults for a bench with that side on
+# feth, and how to reach its things; the other side has a tap.
+feth_side() {
+	FETH=$1
+	if [ "$1" = client ]; then
+		KINDS=(feth tap)
+		OTHER=server OTHER_DEV=tap0
+		FETH_LOG=$CASE/ssh.log FETH_MODEL_LOG=$CASE/model-client.log
+		CLIENT_FAULT=${2:-}
+	else
+		KINDS=(tap feth)
+		OTHER=client OTHER_DEV=tap0
+		FETH_LOG=$CASE/sshd.log FETH_MODEL_LOG=$CASE/model-server.log
+		SERVER_FAULT=${2:-}
+	fi
+}
+
+# The process that holds the feth side's tunnel.
+feth_pid() {
+	if [ "$FETH" = client ]; then
+		echo "$SSH_PID"
+	else
+		session_pid
+	fi
+}
+
+# End ssh as a person does who has seen enough, and wait until sshd knows.
+close_tunnel() {
+	kill "$SSH_PID"
+	wait "$SSH_PID" || :
+	wait_for "the session to end" none_of "$SERVER_BUILD/sshd-session"
+}
+
+# counted WORD: the number before that word in what the feth side logs when the
+# tunnel closes, such as "3 truncated".
+counted() {
+	local n
+
+	n=$(sed -n "s/.*bpf: .*[^0-9]\([0-9][0-9]*\) $1.*/\1/p" "$FETH_LOG" | tail -n 1)
+	[ -n "$n" ] || die "no count of \"$1\" in ${FETH_LOG##*/}"
+	echo "$n"
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ] && [ "${1:-}" = probe ]; then

@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import random
+import signal
 import socket
 import struct
 import sys
@@ -26,8 +27,8 @@ PORT = 9000
 IP_MTU_DISCOVER = 10  # from <netinet/in.h>; the socket module has neither
 IP_PMTUDISC_DO = 2
 # A resend is for a packet that a network may lose; it is counted and reported.
-RESEND_AFTER = 2.0
-RESENDS = 10
+RESEND_AFTER = 0.5
+RESENDS = 60
 # Less than the tunnel channel's window of 2 MiB, so that TCP's own window and
 # not ssh's paces the transfer.
 TCP_BUFFER = 256 * 1024
@@ -180,6 +181,27 @@ def udp(args):
     return {"datagrams": args.count, "size": args.size, "resent": resent}
 
 
+def burst(args):
+    """Datagrams one after the other, none twice; the receiver prints each."""
+    with new_socket(socket.SOCK_DGRAM, args.device) as sock:
+        sock.connect((args.address, PORT))
+        for seq in range(args.count):
+            sock.send(datagram(seq, args.size, 0))
+    return {"datagrams": args.count, "size": args.size}
+
+
+def collect(args):
+    """The receiver of burst: a line for each datagram that is whole."""
+    sock = new_socket(socket.SOCK_DGRAM, args.device)
+    sock.bind((args.address, PORT))
+    print("ready", flush=True)
+    while True:
+        got = sock.recv(65536)
+        seq = struct.unpack_from("!Q", got)[0] if len(got) >= 16 else -1
+        whole = seq >= 0 and got == datagram(seq, len(got), 0)
+        print(f"datagram {seq}" if whole else "differs", flush=True)
+
+
 # --- ICMP --------------------------------------------------------------------
 
 
@@ -224,6 +246,36 @@ def ping(args):
     return {"pings": args.count, "sent": sent}
 
 
+# --- frames ------------------------------------------------------------------
+
+
+def watch(args):
+    """Count the frames on an interface until SIGTERM."""
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    sock.bind((args.device, 0))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
+    counts = {"frames": 0, "torn": 0, "short": 0}
+
+    def stop(_signal, _frame):
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    print("ready", flush=True)
+    try:
+        while True:
+            frame = sock.recv(65536)
+            counts["frames"] += 1
+            if len(frame) < 14:
+                counts["short"] += 1
+            elif frame[12:14] == b"\x08\0" and (
+                len(frame) < 34
+                or len(frame) < 14 + struct.unpack_from("!H", frame, 16)[0]
+            ):
+                counts["torn"] += 1
+    except (KeyboardInterrupt, OSError):
+        return counts
+
+
 # --- commands ----------------------------------------------------------------
 
 
@@ -245,11 +297,14 @@ def main():
     def command(function):
         sub = commands.add_parser(function.__name__)
         sub.add_argument("--device", required=True)
-        sub.add_argument("address")
+        if function is not watch:
+            sub.add_argument("address")
         sub.set_defaults(function=function)
         return sub
 
     command(serve)
+    command(collect)
+    command(watch)
     sub = command(tcp)
     sub.add_argument("--bytes", type=int, required=True)
     sub.add_argument("--verb", action="append", choices=["put", "get"])
@@ -257,6 +312,9 @@ def main():
     sub.add_argument("--size", type=int, required=True)
     sub.add_argument("--count", type=int, required=True)
     sub.add_argument("--window", type=int, default=4)
+    sub = command(burst)
+    sub.add_argument("--size", type=int, required=True)
+    sub.add_argument("--count", type=int, required=True)
     sub = command(ping)
     sub.add_argument("--count", type=int, default=5)
     sub.add_argument("--size", type=int, default=56)
