@@ -14,15 +14,11 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 SCRIPT=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 OUT=$TOP/target/regress/$(basename "$0" .sh)
 
-# The builds that the kinds of a side stand for (see kind_build).
-TUN_PATCHED=${TUN_PATCHED:-$TOP/target/openssh/patched}
-TUN_UPSTREAM=${TUN_UPSTREAM:-$TOP/target/openssh/upstream}
-TUN_DARWIN=${TUN_DARWIN:-$TOP/target/openssh/darwin-model}
-MODEL=${TUN_MODEL:-$TOP/target/darwin-model/libdarwin-model.so}
+MODEL=$TOP/target/darwin-model/libdarwin-model.so
 
 # A case that has given no result after this many seconds hangs. No case needs
 # a tenth of it on an idle machine.
-CASE_LIMIT=${TUN_CASE_LIMIT:-300}
+CASE_LIMIT=300
 # How long a case waits for something that should happen at once.
 PATIENCE=60
 
@@ -256,9 +252,9 @@ expect_log() {
 #             pair in the part of a pair of feth(4) interfaces
 kind_build() {
 	case $1 in
-	tap) echo "$TUN_PATCHED" ;;
-	upstream) echo "$TUN_UPSTREAM" ;;
-	feth) echo "$TUN_DARWIN" ;;
+	tap) echo "$TOP/target/openssh/patched" ;;
+	upstream) echo "$TOP/target/openssh/upstream" ;;
+	feth) echo "$TOP/target/openssh/darwin-model" ;;
 	*) die "no such kind: $1" ;;
 	esac
 }
@@ -325,8 +321,8 @@ bench() {
 	ip -n server addr add 192.0.2.2/24 dev lan
 	for side in client server; do
 		# No frame but what a case sends: IPv6 has things to say by itself.
-		on "$side" sh -c 'for f in /proc/sys/net/ipv6/conf/*/disable_ipv6; do
-			[ ! -e "$f" ] || echo 1 >"$f"; done'
+		on "$side" sh -c 'cd /proc/sys/net/ipv6/conf || exit 0
+			echo 1 >all/disable_ipv6; echo 1 >default/disable_ipv6'
 		ip -n "$side" link set lo up
 		ip -n "$side" link set lan up
 	done
@@ -422,16 +418,37 @@ run_ssh() {
 start_tunnel() {
 	side_env client
 	start_on client "${SIDE_ENV[@]}" "$CLIENT_BUILD/ssh" -F /run/bench/ssh_config \
-	    -E "$SSH_LOG" -o ExitOnForwardFailure=yes -o Tunnel=ethernet -w "${TUN_UNITS:-0:0}" \
-	    "$@" bench
+	    -E "$SSH_LOG" -o ExitOnForwardFailure=yes -o Tunnel=ethernet \
+	    -w "${TUN_UNITS:-0:0}" "$@" bench
 	SSH_PID=$!
 	wait_for "ssh to open the tunnel" tunnel_open
 }
 
 tunnel_open() {
 	! gone "$SSH_PID" || die "ssh ended: $(tail -n 1 "$SSH_LOG")"
-	logged "$SSH_LOG" 'Tunnel forwarding using interface' &&
-	    logged "$SSHD_LOG" 'Tunnel forwarding using interface'
+	logged "$SSH_LOG" 'tunnel forward established'
+}
+
+# A master with no tunnel, in the background as SSH_PID.
+start_master() {
+	side_env client
+	start_on client "${SIDE_ENV[@]}" "$CLIENT_BUILD/ssh" -F /run/bench/ssh_config \
+	    -E "$SSH_LOG" -M -N bench
+	SSH_PID=$!
+	wait_for "the master's socket" test -S /run/bench/control
+}
+
+# A tunnel channel over the master whose other end is a script.
+over_master() {
+	start_on client python3 "$TOP/regress/tun-channel.py" \
+	    --control /run/bench/control "$@" >"$CASE/tun-channel"
+	wait_for "tun-channel.py $*" over_master_done $! "$*"
+}
+
+over_master_done() {
+	! gone "$1" || logged "$CASE/tun-channel" done ||
+	    die "tun-channel.py $2 failed: $(traffic_error)"
+	logged "$CASE/tun-channel" done
 }
 
 # set_addresses [MTU]: give the tunnel's interfaces addresses, and bring them up.
@@ -454,13 +471,13 @@ set_address() {
 	ip -n "$side" link set "$dev" up
 }
 
-# tunnel CLIENT-KIND SERVER-KIND [MTU]: all of the above, up to a tunnel over
-# which a ping has been answered.
+# tunnel CLIENT-KIND SERVER-KIND [MTU [ssh options]]: all of the above, up to a
+# tunnel over which a ping has been answered.
 tunnel() {
 	bench "$1" "$2"
 	start_sshd
 	early_mtu "${3:-1500}"
-	start_tunnel -N
+	start_tunnel -N "${@:4}"
 	set_addresses "${3:-1500}"
 	ping_server --count 1
 }
@@ -568,6 +585,7 @@ does_not_spin() {
 
 # feth_side SIDE [fault]: the kinds and faults for a bench with that side on
 # feth, and how to reach its things; the other side has a tap.
+# shellcheck disable=SC2034 # these are for the scripts
 feth_side() {
 	FETH=$1
 	if [ "$1" = client ]; then

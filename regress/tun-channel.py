@@ -12,6 +12,7 @@ no tap device would give.
 import argparse
 import os
 import random
+import signal
 import socket
 import struct
 import sys
@@ -42,7 +43,7 @@ def string(data):
 
 
 class TunnelChannel:
-    """One open channel; at most one is open on a control socket at a time."""
+    """The channel, opened as often as one likes on one control connection."""
 
     def __init__(self, control, unit):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -167,8 +168,8 @@ def ping(channel, ours, address, count):
 
 
 def run(args):
+    channel = TunnelChannel(args.control, args.unit)
     for _ in range(args.times):
-        channel = TunnelChannel(args.control, args.unit)
         opened = channel.open()
         if opened == args.refused:
             raise Failure(f"unit {args.unit} was {'opened' if opened else 'refused'}")
@@ -181,6 +182,11 @@ def run(args):
             if args.ping:
                 ping(channel, args.ours, args.ping, 1)
         channel.close()
+    print("done", flush=True)
+    if args.refused:
+        # OpenSSH 10.0's master ends itself when a client leaves whose channel
+        # was refused ("chan_send_close2: no remote_id"), so stay.
+        signal.pause()
 
 
 def main():
@@ -197,7 +203,7 @@ def main():
         help="send a datagram of this length (and ping again)",
     )
     parser.add_argument("--times", type=int, default=1, help="open and close so often")
-    parser.add_argument("--refused", action="store_true", help="must not be opened")
+    parser.add_argument("--refused", action="store_true", help="must not be opened; stays")
     try:
         run(parser.parse_args())
     except (Failure, OSError) as error:
