@@ -18,7 +18,7 @@ MODEL=$TOP/target/darwin-model/libdarwin-model.so
 
 # A case that has given no result after this many seconds hangs. No case needs
 # a tenth of it on an idle machine.
-CASE_LIMIT=300
+CASE_LIMIT=120
 # How long a case waits for something that should happen at once.
 PATIENCE=60
 
@@ -446,9 +446,9 @@ over_master() {
 }
 
 over_master_done() {
-	! gone "$1" || logged "$CASE/tun-channel" done ||
+	! gone "$1" || logged "$CASE/tun-channel" "done" ||
 	    die "tun-channel.py $2 failed: $(traffic_error)"
-	logged "$CASE/tun-channel" done
+	logged "$CASE/tun-channel" "done"
 }
 
 # set_addresses [MTU]: give the tunnel's interfaces addresses, and bring them up.

@@ -58,37 +58,32 @@ opens_again() {
 	ping_server
 }
 
+# ssh with a command and a tunnel lasts as long as the tunnel.
 server_names_interface() {
-	local name
-
 	bench "$1" "$2"
 	start_sshd
 	# shellcheck disable=SC2016 # for the shell at the other end
-	name=$(run_ssh -o Tunnel=ethernet -o ExitOnForwardFailure=yes \
-	    -w 0:0 bench 'echo "$SSH_TUNNEL"')
-	[ "$name" = "$SERVER_DEV" ] || die "SSH_TUNNEL is \"$name\", not $SERVER_DEV"
+	start_tunnel -o 'RemoteCommand=echo "$SSH_TUNNEL:"' >"$CASE/name"
+	wait_for "the command" logged "$CASE/name" :
+	[ "$(cat "$CASE/name")" = "$SERVER_DEV:" ] ||
+	    die "SSH_TUNNEL and a colon are \"$(cat "$CASE/name")\", not $SERVER_DEV:"
 }
 
 client_names_interface() {
-	local name
-
 	bench "$1" "$2"
 	start_sshd
-	run_ssh -o Tunnel=ethernet -o ExitOnForwardFailure=yes -w 0:0 \
-	    -o PermitLocalCommand=yes -o "LocalCommand=echo %T >$CASE/name" \
-	    bench true
-	name=$(cat "$CASE/name")
-	[ "$name" = "$CLIENT_DEV" ] || die "%T is \"$name\", not $CLIENT_DEV"
+	start_tunnel -N -o PermitLocalCommand=yes -o "LocalCommand=echo %T: >$CASE/name"
+	wait_for "the command" logged "$CASE/name" :
+	[ "$(cat "$CASE/name")" = "$CLIENT_DEV:" ] ||
+	    die "%T and a colon are \"$(cat "$CASE/name")\", not $CLIENT_DEV:"
 }
 
 logs_name_interface() {
 	bench "$1" "$2"
 	start_sshd
 	start_tunnel -N
-	logged "$SSH_LOG" "Tunnel forwarding using interface $CLIENT_DEV\$" ||
-	    die "ssh's log does not name $CLIENT_DEV"
-	logged "$SSHD_LOG" "Tunnel forwarding using interface $SERVER_DEV\$" ||
-	    die "sshd's log does not name $SERVER_DEV"
+	expect_log "$SSH_LOG" "Tunnel forwarding using interface ${CLIENT_DEV}[[:space:]]*\$"
+	expect_log "$SSHD_LOG" "Tunnel forwarding using interface ${SERVER_DEV}[[:space:]]*\$"
 }
 
 for pair in tap-tap feth-tap tap-feth; do
