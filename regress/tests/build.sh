@@ -204,7 +204,7 @@ second_make() {
 
 flags() {
 	built PREFIX=/opt/x SYSCONFDIR=/etc/x CONFIGURE_FLAGS="--with-a '--with-b=c d'"
-	same "--prefix=/opt/x --sysconfdir=/etc/x --with-a --with-b=c d " \
+	same "--prefix=/opt/x --sysconfdir=/etc/x --with-mantype=doc --with-a --with-b=c d " \
 	    "$(arguments install | tr '\n' ' ')"
 }
 
