@@ -105,6 +105,9 @@ impl Variant {
             if !env("SYSCONFDIR").is_empty() {
                 arguments.push(format!("--sysconfdir={}", env("SYSCONFDIR")));
             }
+            // Without an nroff to try them on, configure would install the
+            // manuals as plain text where man(1) does not look.
+            arguments.push("--with-mantype=doc".to_string());
             arguments.extend(flags.clone());
             let tree = patched_tree;
             variants.push(Variant {
