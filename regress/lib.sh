@@ -429,13 +429,31 @@ tunnel_open() {
 	logged "$SSH_LOG" 'tunnel forward established'
 }
 
-# A master with no tunnel, in the background as SSH_PID.
+# start_master [ssh options]: a master in the background as SSH_PID, with no
+# tunnel unless the options ask for it.
+# shellcheck disable=SC2120 # options are for some scripts
 start_master() {
 	side_env client
 	start_on client "${SIDE_ENV[@]}" "$CLIENT_BUILD/ssh" -F /run/bench/ssh_config \
-	    -E "$SSH_LOG" -M -N bench
+	    -E "$SSH_LOG" -M -N "$@" bench
 	SSH_PID=$!
 	wait_for "the master's socket" test -S /run/bench/control
+}
+
+# Another program has that tap.
+tap_in_use() {
+	start_on "$1" python3 -c '
+import fcntl, os, struct, sys, time
+fd = os.open("/dev/net/tun", os.O_RDWR)
+IFF_TAP, IFF_NO_PI, TUNSETIFF = 0x0002, 0x1000, 0x400454CA
+fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", sys.argv[1].encode(), IFF_TAP | IFF_NO_PI))
+print("ready", flush=True)
+time.sleep(100000)' "$2" >"$CASE/tap-in-use"
+	wait_for "the tap to be in use" logged "$CASE/tap-in-use" ready
+}
+
+same_descriptors() {
+	[ "$(descriptors "$1")" = "$2" ]
 }
 
 # A tunnel channel over the master whose other end is a script.
