@@ -71,10 +71,11 @@ standin() {
 		edition = "2024"
 
 		[lib]
-		crate-type = ["staticlib", "rlib"]
+		crate-type = ["lib"]
 
 		[features]
 		model = []
+		panic-handler = []
 	EOF
 	cat >"$STANDIN/rust-tun/src/lib.rs" <<-EOF
 		#[unsafe(no_mangle)]
