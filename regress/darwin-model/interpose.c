@@ -178,6 +178,21 @@ arg_hex(char *out, size_t outlen, uint32_t request, uint32_t direction,
 	return out;
 }
 
+/* What the driver has put where a struct ifdrv points to. */
+static const char *
+drvspec_hex(char *out, size_t outlen, uint32_t request, const void *arg)
+{
+	struct d_ifdrv ifd;
+
+	out[0] = '\0';
+	if (log_on() && request == D_SIOCGDRVSPEC) {
+		memcpy(&ifd, arg, sizeof(ifd));
+		log_hex(out, outlen, ifd.ifd_data,
+		    sizeof(struct d_if_fake_request));
+	}
+	return out;
+}
+
 static bool
 is_socket(int fd)
 {
@@ -197,7 +212,7 @@ ioctl(int fd, unsigned long request, ...)
 	void *arg;
 	struct slot *s;
 	uint32_t number = (uint32_t)request;
-	char in[256], out[256];
+	char in[256], out[256], data[512];
 	const char *name;
 	int r;
 
@@ -238,8 +253,9 @@ ioctl(int fd, unsigned long request, ...)
 	if ((r = -call_begin()) == 0)
 		r = d_feth_ioctl(fd, number, arg);
 	arg_hex(out, sizeof(out), number, r == 0 ? D_IOC_OUT : 0, arg);
-	log_call(r, "ioctl(%d, %s 0x%x, in=%s out=%s)", fd,
-	    feth_request_name(number), number, in, out);
+	drvspec_hex(data, sizeof(data), r == 0 ? number : 0, arg);
+	log_call(r, "ioctl(%d, %s 0x%x, in=%s out=%s data=%s)", fd,
+	    feth_request_name(number), number, in, out, data);
 	slot_unlock();
 	return (int)result(r);
 }
