@@ -11,6 +11,7 @@
 . "$(dirname "$0")/../lib.sh"
 
 CARGO=${CARGO:-cargo}
+CROSS=$TOP/openssh-portable/darwin/cross
 LOADER=$TOP/target/debug/darwin-loader
 DARWIN_CORE=$TOP/target/darwin/x86_64-apple-darwin/librust_tun.a
 LINUX_CORE=$TOP/target/rust-tun/model/lib/librust_tun.a
@@ -20,12 +21,8 @@ LINUX_IMAGE=$OUT/core.so
 
 # --- building ----------------------------------------------------------------
 
-zig_cc() {
-	"$ZIG" cc "$@"
-}
-
-zig_cc_x86_64() {
-	zig_cc -target x86_64-macos "$@"
+darwin_cc() {
+	"$CROSS" x86_64-apple-darwin cc "$@"
 }
 
 # image CC PREFIX CORE OUTPUT: sshbuf, compiled from the patched tree, and the
@@ -58,7 +55,7 @@ build() {
 		cd "$TOP"
 		[ -e "$MODEL" ] || echo "$MODEL is missing; run make check"
 		"$CARGO" build --locked -p darwin-loader
-		image zig_cc_x86_64 _ "$DARWIN_CORE" "$DARWIN_IMAGE"
+		image darwin_cc _ "$DARWIN_CORE" "$DARWIN_IMAGE"
 		image cc "" "$LINUX_CORE" "$LINUX_IMAGE"
 	) >"$log" 2>&1 </dev/null; then
 		echo "PASS $name"
@@ -126,7 +123,7 @@ errno_numbers() {
 	"$LOADER" errno >"$CASE/errno.c"
 	[ "$(grep -c '^_Static_assert' "$CASE/errno.c")" -gt 50 ] ||
 	    die "the loader has too few errnos"
-	zig_cc_x86_64 -c -o "$CASE/errno.o" "$CASE/errno.c" ||
+	darwin_cc -c -o "$CASE/errno.o" "$CASE/errno.c" ||
 	    die "$(grep -am 1 'static assertion failed' "$CASE/output")"
 }
 
@@ -135,7 +132,7 @@ refuses() {
 	local regex=$1 target=$2 code=$3 said
 
 	printf '%s\n' "$code" >"$CASE/image.c"
-	zig_cc -target "$target" -O1 -shared -o "$CASE/image.dylib" "$CASE/image.c"
+	"$CROSS" "$target" cc -O1 -shared -o "$CASE/image.dylib" "$CASE/image.c"
 	! "$LOADER" "$CASE/image.dylib" arguments 2>"$CASE/said" ||
 	    die "the loader took it"
 	said=$(cat "$CASE/said")
@@ -144,14 +141,14 @@ refuses() {
 
 add loader-errno-numbers errno_numbers
 add loader-refuses-thread-locals refuses 'has thread-local variables' \
-    x86_64-macos '_Thread_local int n = 1; int *f(void) { return &n; }'
+    x86_64-apple-darwin '_Thread_local int n = 1; int *f(void) { return &n; }'
 add loader-refuses-initialisers refuses 'has initialisers' \
-    x86_64-macos 'volatile int n; __attribute__((constructor)) void f(void) { n = 1; }'
+    x86_64-apple-darwin 'volatile int n; __attribute__((constructor)) void f(void) { n = 1; }'
 add loader-refuses-unknown-imports refuses 'takes _getentropy from libSystem' \
-    x86_64-macos '#include <sys/random.h>
+    x86_64-apple-darwin '#include <sys/random.h>
 int f(char *p) { return getentropy(p, 4); }'
 add loader-refuses-other-processors refuses 'not for x86_64' \
-    aarch64-macos 'int n;'
+    aarch64-apple-darwin 'int n;'
 
 # --- the filters and arguments -----------------------------------------------
 
