@@ -192,8 +192,7 @@ both_open() {
 
 	for image in darwin linux; do
 		rm -f "$CASE/$image".*
-		ip -n mac link set "feth$unit" down 2>/dev/null || :
-		ip -n mac link set "feth$((5000 + unit))" down 2>/dev/null || :
+		"${RESET:-links_down}" "$unit"
 		RUN=(on mac env "LD_PRELOAD=$MODEL" "DARWIN_MODEL_FAULT=$faults"
 			"DARWIN_MODEL_LOG=$CASE/$image.log")
 		run_image "$image" "${VERB:-open}" "$unit"
@@ -224,9 +223,34 @@ jumbo_mtu() {
 	ip -n mac link set feth5000 mtu 9000
 }
 
-up_already() {
-	ip -n mac link set feth0 up
-	ip -n mac link set feth5000 up
+# The pair, if there is one, before each of both runs.
+links_down() {
+	ip -n mac link set "feth$1" down 2>/dev/null || :
+	ip -n mac link set "feth$((5000 + $1))" down 2>/dev/null || :
+}
+
+links_up() {
+	ip -n mac link set "feth$1" up
+	ip -n mac link set "feth$((5000 + $1))" up
+	wait_for "the pair to be up" are_up "$1"
+}
+
+are_up() {
+	[ "$(ip -n mac -o link show up | grep -Ec "feth($1|$((5000 + $1)))[:@].* state UP ")" = 2 ]
+}
+
+opens_while_up() {
+	RESET=links_up
+	opens "$@"
+	! logged "$CASE/darwin.log" SIOCSIFFLAGS ||
+	    die "interfaces that are up were brought up"
+}
+
+carries() {
+	VERB=carry RESET=links_up
+	opens "$@"
+	[ "$(grep -c '^arrived ' "$CASE/darwin.output")" = 7 ] || die "not all frames arrived"
+	printed '^out 1514: 1 reads 7 in 7 max 1 truncated 0 .* out 7 runts 7$'
 }
 
 only_the_primary() {
@@ -277,7 +301,8 @@ any_call_fails() {
 add opening-a-tunnel-makes-the-same-calls opens_all "" '= 0$'
 add unit-4999-makes-the-same-calls opens "" '= 0$' 4999
 add an-mtu-of-9000-makes-the-same-calls opens_after jumbo_mtu "" '= 0$'
-add a-pair-that-is-up-makes-the-same-calls opens_after up_already "" '= 0$'
+add a-pair-that-is-up-makes-the-same-calls opens_while_up "" '= 0$'
+add frames-are-carried-the-same carries "" '= 0$'
 add busy-devices-are-passed-over-the-same opens bpf-busy=9 '= 0$'
 add bpf0-is-the-last-the-same opens bpf-max=0 '= 0$'
 add no-free-device-is-refused-the-same opens bpf-busy=256 \

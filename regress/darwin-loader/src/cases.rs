@@ -10,21 +10,22 @@ use crate::image::Image;
 use ::rust_tun::ffi::{RUST_TUN_ERRMSG_LEN, rust_tun, rust_tun_counts};
 use rust_tun_testing::BpfRead;
 use std::collections::BTreeMap;
-use std::ffi::{c_char, c_int, c_void};
-use std::fs;
-use std::io::{self, BufWriter, Write};
-use std::os::fd::RawFd;
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::fd::{FromRawFd, RawFd};
 use std::ptr::{null, null_mut};
 
-const USAGE: &str = "usage: darwin-loader IMAGE open UNIT | IMAGE arguments | \
-                     IMAGE filters SEED READS | errno";
+const USAGE: &str = "usage: darwin-loader IMAGE open UNIT | IMAGE carry UNIT | \
+                     IMAGE arguments | IMAGE filters SEED READS | errno";
 
 pub fn run(words: &[&str]) -> Result<(), String> {
     let number = |word: &str| word.parse().map_err(|_| USAGE.to_string());
-    let out = BufWriter::new(io::stdout().lock());
+    let out = io::stdout().lock();
     let printed = match *words {
         ["errno"] => write_all(out, &errno::check_in_c()),
         [image, "open", unit] => open(&Image::load(image)?, out, number(unit)? as c_int),
+        [image, "carry", unit] => carry(&Image::load(image)?, out, number(unit)? as c_int),
         [image, "arguments"] => arguments(&Image::load(image)?, out),
         [image, "filters", seed, reads] => {
             filters(&Image::load(image)?, out, number(seed)?, number(reads)?)
@@ -139,6 +140,93 @@ fn descriptors() -> io::Result<BTreeMap<RawFd, String>> {
     found.retain(|_, kind| !kind.ends_with("/fd"));
     Ok(found)
 }
+
+/// Opens a tunnel and carries a frame after the other both ways, as port-net.c
+/// would: read, infilter; outfilter, write. What the primary's side sees is
+/// printed, too.
+fn carry(image: &Image, mut out: impl Write, unit: c_int) -> io::Result<()> {
+    let mut tun = rust_tun::default();
+    let (result, said) = open_feth(image, unit, &mut tun, RUST_TUN_ERRMSG_LEN as usize);
+    writeln!(out, "rust_tun_open_feth({unit}) = {result}{said}")?;
+    if result != 0 {
+        return out.flush();
+    }
+    // SAFETY: after success the descriptor is the caller's.
+    let mut device = unsafe { File::from_raw_fd(tun.rfd) };
+    // SAFETY: as above.
+    let mut socket = unsafe { File::from_raw_fd(tun.wfd) };
+    let mut primary = packet_socket(&format!("feth{unit}"))?;
+    let mut buffer = vec![0; tun.rbuf_len as usize];
+    let mut counts = rust_tun_counts::default();
+    let mut random = Random(1);
+    for len in [14, 15, 60, 61, 999, 1513, 1514] {
+        let mut frame = random.bytes(len);
+        frame[..6].copy_from_slice(&[0xff; 6]);
+        frame[12..14].copy_from_slice(&ETHERTYPE);
+        primary.write_all(&frame)?;
+        let read = device.read(&mut buffer)?;
+        let mut input = image.buffer();
+        let bytes = buffer.as_ptr().cast();
+        // SAFETY: counts and input are valid, and buffer has read bytes.
+        unsafe { (image.infilter)(&mut counts, input.as_ptr(), bytes, read) };
+        writeln!(out, "in {}: {}", counted(&counts), hex(input.bytes()))?;
+
+        // Back, from another address, so that it is not what came in.
+        frame[6] ^= 0xff;
+        for len in [13, len] {
+            // SAFETY: counts is valid, and frame longer than that.
+            let pass = unsafe { (image.outfilter)(&mut counts, frame.as_ptr().cast(), len) };
+            writeln!(out, "out {len}: {pass} {}", counted(&counts))?;
+            if pass == 1 {
+                socket.write_all(&frame[..len])?;
+                let got = primary.read(&mut buffer)?;
+                writeln!(out, "arrived {}", hex(&buffer[..got]))?;
+            }
+        }
+    }
+    out.flush()
+}
+
+/// For local experiments (IEEE 802): no protocol of the kernel's takes it up.
+const ETHERTYPE: [u8; 2] = [0x88, 0xb5];
+
+/// A packet(7) socket on an interface of Linux, that does not see its own
+/// frames.
+fn packet_socket(interface: &str) -> io::Result<File> {
+    let cerr = |result: c_int| match result {
+        -1 => Err(io::Error::last_os_error()),
+        other => Ok(other),
+    };
+    let protocol = u16::from_be_bytes(ETHERTYPE).to_be();
+    let name = CString::new(interface)?;
+    // SAFETY: the name is NUL-terminated.
+    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    // SAFETY: no memory is touched.
+    let fd = cerr(unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW, 0) })?;
+    // SAFETY: the descriptor has just been made, and is ours alone.
+    let socket = unsafe { File::from_raw_fd(fd) };
+    let on: c_int = 1;
+    let len = size_of::<c_int>() as libc::socklen_t;
+    let value = (&raw const on).cast();
+    // SAFETY: the kernel reads one int.
+    cerr(unsafe { libc::setsockopt(fd, libc::SOL_PACKET, PACKET_IGNORE_OUTGOING, value, len) })?;
+    let address = libc::sockaddr_ll {
+        sll_family: libc::AF_PACKET as u16,
+        sll_protocol: protocol,
+        sll_ifindex: index as c_int,
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 0,
+        sll_addr: [0; 8],
+    };
+    let len = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+    // SAFETY: the kernel reads an address of that length.
+    cerr(unsafe { libc::bind(fd, (&raw const address).cast(), len) })?;
+    Ok(socket)
+}
+
+/// linux/if_packet.h
+const PACKET_IGNORE_OUTGOING: c_int = 23;
 
 // ---- the filters ------------------------------------------------------------
 
