@@ -75,6 +75,7 @@ standin() {
 
 		[features]
 		model = []
+		panic-handler = []
 	EOF
 	cat >"$STANDIN/rust-tun/src/lib.rs" <<-EOF
 		#[unsafe(no_mangle)]
