@@ -554,8 +554,10 @@ watch() {
 }
 
 watched() {
-	kill "$WATCH_PID"
-	wait "$WATCH_PID" || :
+	if ! gone "$WATCH_PID"; then
+		kill "$WATCH_PID"
+		wait "$WATCH_PID" || :
+	fi
 	sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" "$CASE/watch"
 }
 
@@ -635,13 +637,13 @@ close_tunnel() {
 	wait_for "the session to end" none_of "$SERVER_BUILD/sshd-session"
 }
 
-# counted WORD: the number before that word in what the feth side logs when the
-# tunnel closes, such as "3 truncated".
+# counted in|out WORD: the number before that word (a regular expression) in what
+# the feth side logs of that direction when the tunnel closes.
 counted() {
 	local n
 
-	n=$(sed -n "s/.*bpf: .*[^0-9]\([0-9][0-9]*\) $1.*/\1/p" "$FETH_LOG" | tail -n 1)
-	[ -n "$n" ] || die "no count of \"$1\" in ${FETH_LOG##*/}"
+	n=$(sed -n "s/.*bpf: $1 \(.*[^0-9]\)*\([0-9][0-9]*\) $2.*/\2/p" "$FETH_LOG" | tail -n 1)
+	[ -n "$n" ] || die "no count of \"$2\" ($1) in ${FETH_LOG##*/}"
 	echo "$n"
 }
 
