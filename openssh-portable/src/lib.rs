@@ -1,1 +1,4 @@
-//! The patched OpenSSH, built by build.rs.
+// SPDX-License-Identifier: ISC
+
+//! The patched OpenSSH. There is nothing here to link against: build.rs builds
+//! the programs, below target/openssh/.
