@@ -54,7 +54,7 @@ why_not_here() {
 	elif [ ! -c /dev/net/tun ]; then
 		echo "there is no /dev/net/tun (load the tun module, or let the container have the device)"
 	elif ! why=$("${IN_NAMESPACES[@]}" bash "$TOP/regress/lib.sh" probe 2>&1); then
-		echo "cannot make namespaces here: ${why##*$'\n'}"
+		echo "cannot make namespaces here: ${why##*$'\n'} (a container has to be privileged; in a chroot, / has to be a mount point)"
 	fi
 }
 
