@@ -18,11 +18,15 @@ MODEL_HEADERS := $(wildcard regress/darwin-model/*.h)
 # the defaults are in one place, there.
 export PREFIX SYSCONFDIR CONFIGURE_FLAGS OPENSSH_TARBALL OPENSSH_SRC CARGO
 
+# What is set for this make is not for those below it.
+OUTSIDE = unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+
 # Cargo does not show what a build script prints, so descriptor 3 takes its
-# progress around cargo. What is set for this make is not for those below it.
-BUILD = exec 3>&1; unset MAKEFLAGS MFLAGS MAKELEVEL; \
-    PROGRESS_FD=3 CARGO_TERM_PROGRESS_WHEN=never \
-    $(CARGO) build -p openssh-portable
+# progress around cargo. A target directory that is shared by several checkouts
+# would take one's build for another's.
+BUILD = $(OUTSIDE); exec 3>&1; PROGRESS_FD=3 \
+    CARGO_TERM_PROGRESS_WHEN=never $(CARGO) build \
+    --target-dir target -p openssh-portable
 
 .PHONY: all check demo bench-filter install clean distclean help test-programs
 
@@ -30,24 +34,19 @@ all: target/prerequisites-build
 	@$(BUILD)
 
 check: test-programs
-	@exec regress/run
+	@$(OUTSIDE); exec regress/run
 
 demo: test-programs
-	@exec regress/demo
+	@$(OUTSIDE); exec regress/demo
 
 bench-filter: target/prerequisites-test
-	@$(CARGO) bench -p rust-tun
+	@$(OUTSIDE); exec $(CARGO) bench -p rust-tun
 
 test-programs: target/prerequisites-test $(MODEL)
 	@$(BUILD) --no-default-features --features $(TEST_VARIANTS)
 
-# What was built with these settings is installed as it is: root may have no
-# cargo, and should not have to build.
-INSTALL_DIR = target/openssh/install
 install:
-	@printf '%s\n' "$$PREFIX" "$$SYSCONFDIR" "$$CONFIGURE_FLAGS" | \
-	    cmp -s - $(INSTALL_DIR)/settings || $(MAKE) all
-	@openssh-portable/install $(INSTALL_DIR) "$(DESTDIR)"
+	@$(OUTSIDE); exec openssh-portable/install target/openssh/install "$(DESTDIR)"
 
 target/prerequisites-build target/prerequisites-test: openssh-portable/prerequisites
 	@openssh-portable/prerequisites $(@:target/prerequisites-%=%)
@@ -55,7 +54,9 @@ target/prerequisites-build target/prerequisites-test: openssh-portable/prerequis
 
 target/darwin-model/libdarwin-model.so: $(MODEL_SOURCES) $(MODEL_HEADERS) | target/prerequisites-test
 	@mkdir -p $(@D)
-	cc -shared -fPIC -O2 -g -Wall -Wextra -Werror -o $@ $(MODEL_SOURCES) -ldl -lpthread
+	@echo "the Darwin model: cc"
+	@cc -shared -fPIC -fvisibility=hidden -std=c11 -D_GNU_SOURCE -O2 -g \
+	    -Wall -Wextra -Werror -o $@ $(MODEL_SOURCES) -ldl -lpthread
 
 clean:
 	rm -rf target

@@ -11,6 +11,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::thread;
 use std::time::UNIX_EPOCH;
 
 /// The environment that decides how upstream's configure sees the compiler.
@@ -42,8 +43,21 @@ fn build() -> Result<(), Error> {
     // target directory cargo was given.
     let _lock = lock(&top.join("target/openssh"))?;
 
+    let mut builds = Vec::new();
     for variant in Variant::wanted()? {
-        variant.build(&top)?;
+        builds.push(variant.prepare(&top)?);
+    }
+    // One configure keeps one processor busy at most.
+    thread::scope(|scope| {
+        let started: Vec<_> = builds
+            .iter()
+            .map(|b| scope.spawn(|| b.configure()))
+            .collect();
+        let mut ended = started.into_iter().map(|handle| handle.join());
+        ended.try_for_each(|result| result.expect("configure() does not panic"))
+    })?;
+    for build in &builds {
+        build.make()?;
     }
 
     rerun_if_changed();
@@ -91,6 +105,9 @@ impl Variant {
             if !env("SYSCONFDIR").is_empty() {
                 arguments.push(format!("--sysconfdir={}", env("SYSCONFDIR")));
             }
+            // Without an nroff to try them on, configure would install the
+            // manuals as plain text where man(1) does not look.
+            arguments.push("--with-mantype=doc".to_string());
             arguments.extend(flags.clone());
             let tree = patched_tree;
             variants.push(Variant {
@@ -144,10 +161,10 @@ impl Variant {
         .collect()
     }
 
-    fn build(&self, top: &Path) -> Result<(), Error> {
+    /// Brings in the tree and builds the core that the variant is made from.
+    fn prepare(mut self, top: &Path) -> Result<Build, Error> {
         let tree = (self.tree)()?;
-        let mut arguments = self.arguments.clone();
-        let mut configured_from = read(&tree.join(STAMP))?;
+        let mut configured_from = format!("{}\n{}", tree.display(), read(&tree.join(STAMP))?);
         let mut built_from = String::new();
         if let Some(core) = self.core {
             let core = core.build(top)?;
@@ -159,43 +176,47 @@ impl Variant {
                     self.name
                 )));
             }
-            arguments.push(format!("{option}={}", core.prefix.display()));
+            self.arguments
+                .push(format!("{option}={}", core.prefix.display()));
             configured_from += &core.header;
             built_from = core.library_id;
         }
-        for argument in &arguments {
+        for argument in &self.arguments {
             configured_from += &format!("argument {argument}\n");
         }
         for name in COMPILER_ENV {
             configured_from += &format!("{name}={}\n", env(name));
         }
-
-        let folder = self.folder();
-        let configured = folder.join(".configured-from");
-        let built = folder.join(".built-from");
-        if !is(&configured, &configured_from) {
-            self.configure(&tree, &arguments)?;
-            write_stamp(&configured, &configured_from)?;
-        }
-        if !is(&built, &built_from) {
-            self.make()?;
-            write_stamp(&built, &built_from)?;
-        }
-        if self.name == "install" {
-            self.note_settings()?;
-        }
-        // Both have a time long past; gone, they make cargo come back.
-        println!("cargo::rerun-if-changed={}", tree.join(STAMP).display());
-        println!("cargo::rerun-if-changed={}", built.display());
-        Ok(())
+        Ok(Build {
+            folder: self.folder(),
+            variant: self,
+            tree,
+            configured_from,
+            built_from,
+        })
     }
+}
 
-    fn configure(&self, tree: &Path, arguments: &[String]) -> Result<(), Error> {
-        let folder = self.folder();
+/// A variant with all that it is made from.
+struct Build {
+    variant: Variant,
+    folder: PathBuf,
+    tree: PathBuf,
+    configured_from: String,
+    built_from: String,
+}
+
+impl Build {
+    fn configure(&self) -> Result<(), Error> {
+        let folder = &self.folder;
+        let configured = folder.join(".configured-from");
+        if is(&configured, &self.configured_from) {
+            return Ok(());
+        }
         // Objects of another configuration would be trusted by make.
-        match fs::remove_dir_all(&folder) {
+        match fs::remove_dir_all(folder) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::file("remove", &folder, e));
+                return Err(Error::file("remove", folder, e));
             }
             _ => {}
         }
@@ -203,45 +224,58 @@ impl Variant {
             let inner = folder.join(name);
             fs::create_dir_all(&inner).map_err(|e| Error::file("create", &inner, e))?;
         }
-        let mut configure = Command::new(tree.join("configure"));
-        configure.args(arguments).current_dir(&folder);
+        let mut configure = Command::new(self.tree.join("configure"));
+        configure.args(&self.variant.arguments).current_dir(folder);
         outside_cargo(&mut configure);
         run(
-            &format!("{}: configure", self.name),
+            &format!("{}: configure", self.variant.name),
             &mut configure,
             &folder.join("configure.log"),
             "install what it misses or mend CONFIGURE_FLAGS, then build again",
-        )
+        )?;
+        write_stamp(&configured, &self.configured_from)
     }
 
     fn make(&self) -> Result<(), Error> {
-        let folder = self.folder();
-        // Every program links this archive and make does not know that it
-        // links the core too; without the one, it makes all of them again.
-        let archive = folder.join("openbsd-compat/libopenbsd-compat.a");
-        match fs::remove_file(&archive) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::file("remove", &archive, e));
+        let folder = &self.folder;
+        let built = folder.join(".built-from");
+        if !is(&built, &self.built_from) {
+            // Every program links this archive, and make does not know that it
+            // links the core too; without the one, it makes all of them again.
+            let archive = folder.join("openbsd-compat/libopenbsd-compat.a");
+            match fs::remove_file(&archive) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::file("remove", &archive, e));
+                }
+                _ => {}
             }
-            _ => {}
+            let mut make = Command::new("make");
+            make.arg(format!("-j{}", env("NUM_JOBS")))
+                .current_dir(folder);
+            outside_cargo(&mut make);
+            run(
+                &format!("{}: make", self.variant.name),
+                &mut make,
+                &folder.join("make.log"),
+                "mend what the compiler names, then build again",
+            )?;
+            write_stamp(&built, &self.built_from)?;
         }
-        let mut make = Command::new("make");
-        make.arg(format!("-j{}", env("NUM_JOBS")))
-            .current_dir(&folder);
-        outside_cargo(&mut make);
-        run(
-            &format!("{}: make", self.name),
-            &mut make,
-            &folder.join("make.log"),
-            "mend what the compiler names, then build again",
-        )
+        if self.variant.name == "install" {
+            self.note_settings()?;
+        }
+        // Both have a time long past; gone, they make cargo come back.
+        for stamp in [self.tree.join(STAMP), built] {
+            println!("cargo::rerun-if-changed={}", stamp.display());
+        }
+        Ok(())
     }
 
     /// Tells `make install` with which settings this was built, so that it
     /// need not build again as root.
     fn note_settings(&self) -> Result<(), Error> {
         let settings = ["PREFIX", "SYSCONFDIR", "CONFIGURE_FLAGS"].map(|name| env(name) + "\n");
-        let path = self.folder().join("settings");
+        let path = self.folder.join("settings");
         fs::write(&path, settings.concat()).map_err(|e| Error::file("write", &path, e))
     }
 }

@@ -35,6 +35,7 @@
 #define BATCH		32		/* frames a recvmmsg(2) */
 #define MAXFRAME	(65535 + D_ETHER_HDR_LEN + VLAN_HLEN)
 #define STRIDE_MAX	(MAXFRAME + 64)
+#define ROOM_MIN	65536		/* see set_if() */
 #define HOLD_FD		500		/* out of the way of the callers */
 
 /* What a read has gathered so far. */
@@ -276,10 +277,13 @@ set_if(struct slot *s, const char name[D_IFNAMSIZ])
 	 * bytes: a full-sized frame takes half as much again, the smallest
 	 * twelve times. Eight times the buffer (SO_RCVBUF is doubled) holds
 	 * about two and a half times as many full-sized frames as the kernel
-	 * would, and half as many of the smallest.
+	 * would, and half as many of the smallest. Small buffers are not
+	 * worth such care.
 	 */
 	room = s->bpf.bufsize > INT32_MAX / 8 ? INT32_MAX / 2 :
 	    (int)(s->bpf.bufsize * 4);
+	if (room < ROOM_MIN)
+		room = ROOM_MIN;
 	if (real.setsockopt(s->fd, SOL_SOCKET, SO_RCVBUFFORCE, &room,
 	    sizeof(room)) == -1 ||
 	    real.setsockopt(s->fd, SOL_PACKET, PACKET_AUXDATA, &on,
@@ -517,7 +521,8 @@ append(struct slot *s, struct fill *f, const uint8_t *frame, size_t len,
 static bool
 destroyed_now(const struct slot *s)
 {
-	return faults.destroy != 0 && s->bpf.captured >= faults.destroy;
+	return faults.destroy != 0 && !s->bpf.destroyed &&
+	    s->bpf.captured >= faults.destroy;
 }
 
 /*
@@ -595,7 +600,7 @@ collect(struct slot *s, struct fill *f)
 		    (unsigned int)((s->bpf.bufsize - off) / stride) : 0;
 		if (count > BATCH)
 			count = BATCH;
-		if (faults.destroy != 0 &&
+		if (faults.destroy != 0 && !s->bpf.destroyed &&
 		    count > faults.destroy - s->bpf.captured)
 			count = (unsigned int)(faults.destroy -
 			    s->bpf.captured);
@@ -744,18 +749,17 @@ d_bpf_read(struct slot *s, void *buf, size_t len, unsigned int *packets)
 	d->bytes += f.len;
 	if (f.packets > d->max_packets)
 		d->max_packets = f.packets;
-	if (destroyed_now(s) && s->ifindex != 0) {
+	if (destroyed_now(s)) {
 		/*
 		 * The real thing, for everyone to see; ifconfig(8) would leave
 		 * the other end behind, but one end of a veth does not live
 		 * alone.
 		 */
+		d->destroyed = true;
 		r = link_delete(s->ifindex);
 		log_call(r, "destroy(%s)", s->ifname);
 		drain(s);
 		detach_if_gone(s);
-		if (f.len == 0)
-			return -ENXIO;
 	}
 	*packets = f.packets;
 	return (ssize_t)f.len;

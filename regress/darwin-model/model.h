@@ -30,6 +30,7 @@ struct bpf {
 	bool		hdrcmplt;
 	bool		seesent;
 	bool		promisc;
+	bool		destroyed;	/* the fault has done its work */
 	uint64_t	timeout;	/* BIOCSRTIMEOUT, microseconds */
 	uint8_t		*scratch;	/* frames as Linux gives them */
 	uint32_t	random;		/* garbage to order */

@@ -6,7 +6,7 @@
 
 use core::mem;
 
-use crate::abi::{ETHER_HDR_LEN, SIZEOF_BPF_HDR};
+use crate::abi::{ETHER_HDR_LEN, FETH_MAX_FRAME, SIZEOF_BPF_HDR};
 use crate::bpf::{Record, Walk};
 use crate::ffi::rust_tun_counts;
 
@@ -62,14 +62,19 @@ fn count_dropped(counts: &mut rust_tun_counts, record: Record<'_>) {
 }
 
 /// Is `frame` one to be written to the AF_NDRV socket? Not when it has no
-/// whole Ethernet header: then it is counted, and lost as on a network.
+/// whole Ethernet header, or is longer than any feth takes, which would keep it
+/// at the head of its queue and everything else behind it: then it is counted,
+/// and lost as on a network.
 #[inline]
 pub fn outfilter(counts: &mut rust_tun_counts, frame: &[u8]) -> bool {
-    let whole = frame.len() >= ETHER_HDR_LEN;
-    if whole {
-        counts.out_frames += 1;
+    let dropped = if frame.len() < ETHER_HDR_LEN {
+        &mut counts.out_runts
+    } else if frame.len() > FETH_MAX_FRAME {
+        &mut counts.out_toobig
     } else {
-        counts.out_runts += 1;
-    }
-    whole
+        counts.out_frames += 1;
+        return true;
+    };
+    *dropped += 1;
+    false
 }

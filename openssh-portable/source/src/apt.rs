@@ -107,7 +107,7 @@ fn reason(stderr: &[u8]) -> String {
 }
 
 /// The Debian mirrors that apt is set up with, most likely ones first.
-fn mirrors(etc_apt: &Path) -> Vec<String> {
+pub(crate) fn mirrors(etc_apt: &Path) -> Vec<String> {
     let mut files = vec![etc_apt.join("sources.list")];
     if let Ok(entries) = fs::read_dir(etc_apt.join("sources.list.d")) {
         let mut parts: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();

@@ -10,6 +10,8 @@
 mod apt;
 mod fetch;
 pub mod step;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 pub use tree::{STAMP, lock, write_stamp};
@@ -51,11 +53,16 @@ pub fn upstream_tree() -> Result<PathBuf, Error> {
     Source::of_workspace().upstream_tree()
 }
 
-/// The top of the workspace.
+/// The top of the workspace, for a build script of one of its packages.
 pub fn workspace() -> PathBuf {
-    // This crate is two levels below the top.
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).unwrap_or(here).to_path_buf()
+    // Cargo says at run time where the package is; what it said when this was
+    // compiled goes wrong when the checkout is moved.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
+    let package = PathBuf::from(package);
+    let top = package
+        .ancestors()
+        .find(|folder| folder.join("openssh-portable/source").is_dir());
+    top.unwrap_or(&package).to_path_buf()
 }
 
 /// Tells cargo when a build script that asked for a tree must run again.
