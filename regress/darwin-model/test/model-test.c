@@ -228,6 +228,18 @@ nap(int *left)
 	nanosleep(&ms, NULL);
 }
 
+/*
+ * Linux drops what is sent through an interface that came up a moment ago,
+ * until it has seen to the carrier and put a queue in place.
+ */
+static void
+settle(void)
+{
+	EQ(OK(system("for i in feth0 feth5000; do "
+	    "until ip -o link show $i | grep -q 'qdisc noqueue .*state UP'; "
+	    "do sleep 0.01; done; done")), 0);
+}
+
 /* Until so many packets have come since SETIF or FLUSH. */
 static void
 await_packets(int fd, uint32_t count)
@@ -464,6 +476,15 @@ bpf_wronly(void)
 
 	OK(bpf_setif(fd, "feth5000"));
 	REFUSED(read(fd, buffer, 4096), EBADF);
+}
+
+static void
+bpf_rdonly(void)
+{
+	int fd = (int)OK(open_bpf(0, O_RDONLY));
+
+	OK(bpf_setif(fd, "feth5000"));
+	REFUSED(write(fd, buffer, 60), EBADF);
 }
 
 static void
@@ -1099,6 +1120,7 @@ bpf_gone_same_name(void)
 	OK(system("ip link del feth0 && ip link add feth0 type veth "
 	    "peer name feth5000 && ip link set feth0 up && "
 	    "ip link set feth5000 up"));
+	settle();
 	REFUSED(read(fd, buffer, 4096), ENXIO);
 	OK(bpf_setif(fd, "feth5000"));
 	send_frame(raw("feth0"), 60, 1);
@@ -1114,6 +1136,21 @@ bpf_down_and_up(void)
 	REFUSED(read(fd, buffer, 4096), EWOULDBLOCK);
 	OK(system("ip link set feth5000 up"));
 	REFUSED(read(fd, buffer, 4096), EWOULDBLOCK);
+	settle();
+	send_frame(raw("feth0"), 60, 1);
+	EQ(read_records(fd, 4096), 1);
+}
+
+static void
+bpf_attached_down(void)
+{
+	int fd;
+
+	OK(system("ip link set feth5000 down"));
+	fd = attached(4096);
+	REFUSED(read(fd, buffer, 4096), EWOULDBLOCK);
+	OK(system("ip link set feth5000 up"));
+	settle();
 	send_frame(raw("feth0"), 60, 1);
 	EQ(read_records(fd, 4096), 1);
 }
@@ -1184,20 +1221,33 @@ real_sizes(void)
 		check_udp(&recs[i], 1000);
 }
 
-/* What comes to the primary is as whole as what comes to the peer. */
 static void
-real_frames_both_ways(void)
+real_frames_sent(void)
 {
-	int fd, s;
+	int fd = (int)OK(open_bpf(0, O_RDWR | O_NONBLOCK)), s;
 
-	OK(bpf_setif(fd = (int)OK(open_bpf(0, O_RDWR | O_NONBLOCK)),
-	    "feth0"));
-	ndrv("feth5000");
+	OK(bpf_setif(fd, "feth0"));
 	s = udp_to_10_9_9_2();
-	bpf_set(fd, D_BIOCSSEESENT, 1);
 	EQ(OK(write(s, "twelve bytes", 12)), 12);
 	EQ(read_records(fd, 4096), 1);
 	check_udp(&recs[0], 12);
+}
+
+static void
+real_frames_for_ndrv(void)
+{
+	struct record rec;
+	int a = raw("feth5000"), s;
+	ssize_t n;
+
+	ndrv("feth5000");
+	s = udp_to_10_9_9_2();
+	EQ(OK(write(s, "twelve bytes", 12)), 12);
+	await_poll(a);
+	n = OK(read(a, buffer, sizeof(buffer)));
+	rec.hdr.bh_caplen = rec.hdr.bh_datalen = (uint32_t)n;
+	rec.data = buffer;
+	check_udp(&rec, 12);
 }
 
 /* --- AF_NDRV -------------------------------------------------------------- */
@@ -1486,6 +1536,7 @@ ndrv_enetdown(void)
 	REFUSED(write(n, buffer, 60), ENETDOWN);
 	REFUSED(write(n, buffer, 60), ENETDOWN);
 	OK(system("ip link set feth5000 up"));
+	settle();
 	send_frame(n, 60, 1);
 	receive_frame(a, 60, 1);
 }
@@ -1522,8 +1573,7 @@ ndrv_gone_kills(void)
 
 	OK(system("ip link del feth0"));
 	if ((pid = (pid_t)OK(fork())) == 0) {
-		write(n, buffer, 60);
-		_exit(0);
+		_exit(write(n, buffer, 60) == -1 ? 1 : 0);
 	}
 	status = wait_status(pid);
 	TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
@@ -2303,6 +2353,7 @@ static const struct test {
 	T(bpf_freed_by_kill, "", "bpf: a minor is free when its holder is killed"),
 	T(bpf_not_root, "", "bpf: EACCES for whoever is not root"),
 	T(bpf_wronly, "", "bpf: EBADF for read of what is open for writing only"),
+	T(bpf_rdonly, "", "bpf: EBADF for write to what is open for reading only"),
 	T(bpf_open_flags, "", "bpf: open takes O_CLOEXEC and O_NONBLOCK, and neither by itself"),
 	T(bpf_buflen, "", "bpf: BIOCSBLEN sets and returns, 4096 by default"),
 	T(bpf_buflen_cap, "", "bpf: BIOCSBLEN lowers to 512 KiB"),
@@ -2349,9 +2400,11 @@ static const struct test {
 	T(bpf_gone_wakes_reader, "", "bpf: the interface going wakes a blocked read"),
 	T(bpf_gone_same_name, "", "bpf: an interface of the same name is not the same"),
 	T(bpf_down_and_up, "", "bpf: down and up again is no error"),
+	T(bpf_attached_down, "", "bpf: BIOCSETIF to an interface that is down, then up"),
 	T(real_checksums, "", "bpf: frames have their checksums"),
 	T(real_sizes, "", "bpf: frames are no larger than the MTU"),
-	T(real_frames_both_ways, "", "AF_NDRV: binding alone switches both ends' offloads off"),
+	T(real_frames_sent, "", "bpf: frames seen on their way out have their checksums"),
+	T(real_frames_for_ndrv, "", "AF_NDRV: bind switches offloads off, at both ends"),
 	T(ndrv_type, "", "AF_NDRV: EPROTONOSUPPORT for any type but SOCK_RAW, flags included"),
 	T(ndrv_not_root, "", "AF_NDRV: EPERM for whoever is not root"),
 	T(ndrv_bind_unknown, "", "AF_NDRV: EADDRNOTAVAIL for bind to an unknown interface"),
@@ -2440,6 +2493,7 @@ main(int argc, char **argv)
 	}
 	for (i = 0; argc == 2 && i < sizeof(tests) / sizeof(tests[0]); i++) {
 		if (strcmp(argv[1], tests[i].function) == 0) {
+			settle();
 			tests[i].run();
 			return 0;
 		}
