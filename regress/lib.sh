@@ -36,9 +36,10 @@ add() {
 	CASE_COMMANDS+=("$(printf '%q ' "$@")")
 }
 
-# End a case with its reason.
+# End a case with its reason. The first one counts: a die in a subshell ends the
+# rest of the case, too.
 die() {
-	echo "FAIL: $*" >"$CASE/result"
+	[ -s "$CASE/result" ] || echo "FAIL: $*" >"$CASE/result"
 	echo "FAIL: $*" >&2
 	exit 1
 }
@@ -656,5 +657,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ] && [ "${1:-}" = probe ]; then
 	set -e
 	mount -t tmpfs -o mode=755 tmpfs /run
 	ip netns add probe
+	ip -n probe link add name one type veth peer name two
+	ip -n probe tuntap add dev tap0 mode tap
 	nsenter --net=/run/netns/probe true
 fi
