@@ -28,12 +28,13 @@ BUILD = $(OUTSIDE); exec 3>&1; PROGRESS_FD=3 \
     CARGO_TERM_PROGRESS_WHEN=never $(CARGO) build \
     --target-dir target -p openssh-portable
 
-.PHONY: all check demo bench-filter install clean distclean help test-programs
+.PHONY: all check demo bench-filter darwin install clean distclean help \
+    test-programs darwin-programs
 
 all: target/prerequisites-build
 	@$(BUILD)
 
-check: test-programs
+check: test-programs $(if $(DARWIN),,darwin-programs)
 	@$(OUTSIDE); exec regress/run
 
 demo: test-programs
@@ -42,15 +43,24 @@ demo: test-programs
 bench-filter: target/prerequisites-test
 	@$(OUTSIDE); exec $(CARGO) bench -p rust-tun
 
+darwin: darwin-programs
+	@$(OUTSIDE); exec regress/darwin-binaries/run
+
 test-programs: target/prerequisites-test $(MODEL)
 	@$(BUILD) --no-default-features --features $(TEST_VARIANTS)
+
+darwin-programs: target/prerequisites-darwin
+	@$(BUILD) --no-default-features --features darwin
 
 install:
 	@$(OUTSIDE); exec openssh-portable/install target/openssh/install "$(DESTDIR)"
 
-target/prerequisites-build target/prerequisites-test: openssh-portable/prerequisites
+target/prerequisites-build target/prerequisites-test \
+target/prerequisites-darwin: openssh-portable/prerequisites
 	@openssh-portable/prerequisites $(@:target/prerequisites-%=%)
 	@mkdir -p target && touch $@
+
+target/prerequisites-darwin: openssh-portable/darwin/requirements.txt
 
 target/darwin-model/libdarwin-model.so: $(MODEL_SOURCES) $(MODEL_HEADERS) | target/prerequisites-test
 	@mkdir -p $(@D)
@@ -70,6 +80,7 @@ help:
 	@echo "make check         run all tests of this repository"
 	@echo "make demo          carry Ethernet between two namespaces, and show it"
 	@echo "make bench-filter  measure the filter from bpf to ssh"
+	@echo "make darwin        cross-build it for macOS, arm64 and x86_64"
 	@echo "make clean         remove everything built"
 	@echo "make distclean     remove everything built, unpacked or downloaded"
 	@echo "make help          this list"

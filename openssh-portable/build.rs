@@ -20,6 +20,12 @@ const COMPILER_ENV: [&str; 7] = ["CC", "CFLAGS", "CPPFLAGS", "LDFLAGS", "LIBS", 
 /// What configure.ac defines on Darwin, for a compiler that finds Linux.
 const DARWIN_DEFINES: &str = "-DSSH_TUN_FREEBSD -DSSH_TUN_COMPAT_AF -DSSH_TUN_PREPEND_AF";
 
+/// What the feature `darwin` cross-builds for.
+const DARWIN_TARGETS: [&str; 2] = ["aarch64-apple-darwin", "x86_64-apple-darwin"];
+
+/// Runs the tools for these targets: `darwin/cross TARGET cc ...`.
+const CROSS: &str = "openssh-portable/darwin/cross";
+
 fn main() -> ExitCode {
     match build() {
         Ok(()) => ExitCode::SUCCESS,
@@ -65,10 +71,13 @@ fn build() -> Result<(), Error> {
     for name in own.iter().chain(&COMPILER_ENV) {
         println!("cargo::rerun-if-env-changed={name}");
     }
+    let darwin = top.join("openssh-portable/darwin");
+    println!("cargo::rerun-if-changed={}", darwin.display());
     Ok(())
 }
 
-/// One build of OpenSSH, in target/openssh/<name>/.
+/// One build of OpenSSH, in target/openssh/<name>/ or, if it is a cross-build,
+/// in target/darwin/<name>/.
 struct Variant {
     name: &'static str,
     /// The tree to build: patched, or as upstream made it.
@@ -90,6 +99,12 @@ impl Variant {
             return Err(Error::new(
                 "the darwin-model variant is for other systems than macOS; build without that \
                  feature",
+            ));
+        }
+        if darwin && wanted("darwin") {
+            return Err(Error::new(
+                "the darwin variant is a cross-build, for other systems than macOS; build without \
+                 that feature",
             ));
         }
         let native = darwin.then_some(Core::Native);
@@ -138,11 +153,24 @@ impl Variant {
                 variants.push(variant);
             }
         }
+        if wanted("darwin") {
+            variants.extend(DARWIN_TARGETS.map(|target| Variant {
+                name: target,
+                tree: patched_tree,
+                core: Some(Core::Cross(target)),
+                arguments: cross_arguments(target),
+            }));
+        }
         Ok(variants)
     }
 
+    fn is_cross(&self) -> bool {
+        matches!(self.core, Some(Core::Cross(_)))
+    }
+
     fn folder(&self) -> PathBuf {
-        workspace().join("target/openssh").join(self.name)
+        let builds = if self.is_cross() { "darwin" } else { "openssh" };
+        workspace().join("target").join(builds).join(self.name)
     }
 
     /// Keeps everything that a test's ssh or sshd may touch inside the folder.
@@ -166,6 +194,7 @@ impl Variant {
         let tree = (self.tree)()?;
         let mut configured_from = format!("{}\n{}", tree.display(), read(&tree.join(STAMP))?);
         let mut built_from = String::new();
+        let mut library = None;
         if let Some(core) = self.core {
             let core = core.build(top)?;
             let option = "--with-rust-tun";
@@ -180,12 +209,17 @@ impl Variant {
                 .push(format!("{option}={}", core.prefix.display()));
             configured_from += &core.header;
             built_from = core.library_id;
+            library = Some(core.prefix.join("lib/librust_tun.a"));
         }
         for argument in &self.arguments {
             configured_from += &format!("argument {argument}\n");
         }
-        for name in COMPILER_ENV {
-            configured_from += &format!("{name}={}\n", env(name));
+        if self.is_cross() {
+            configured_from += &contents(&top.join("openssh-portable/darwin"))?;
+        } else {
+            for name in COMPILER_ENV {
+                configured_from += &format!("{name}={}\n", env(name));
+            }
         }
         Ok(Build {
             folder: self.folder(),
@@ -193,6 +227,7 @@ impl Variant {
             tree,
             configured_from,
             built_from,
+            library,
         })
     }
 }
@@ -204,6 +239,8 @@ struct Build {
     tree: PathBuf,
     configured_from: String,
     built_from: String,
+    /// The core that it links.
+    library: Option<PathBuf>,
 }
 
 impl Build {
@@ -226,7 +263,7 @@ impl Build {
         }
         let mut configure = Command::new(self.tree.join("configure"));
         configure.args(&self.variant.arguments).current_dir(folder);
-        outside_cargo(&mut configure);
+        self.environment(&mut configure);
         run(
             &format!("{}: configure", self.variant.name),
             &mut configure,
@@ -249,16 +286,27 @@ impl Build {
                 }
                 _ => {}
             }
+            let configured = folder.join(".configured-from");
+            if self.variant.is_cross() {
+                // When its compiler is stopped it can leave an empty object,
+                // which make would trust: what does not get to the end is
+                // begun anew.
+                fs::remove_file(&configured).map_err(|e| Error::file("remove", &configured, e))?;
+            }
             let mut make = Command::new("make");
             make.arg(format!("-j{}", env("NUM_JOBS")))
                 .current_dir(folder);
-            outside_cargo(&mut make);
+            self.environment(&mut make);
             run(
                 &format!("{}: make", self.variant.name),
                 &mut make,
                 &folder.join("make.log"),
                 "mend what the compiler names, then build again",
             )?;
+            if self.variant.is_cross() {
+                self.add_core()?;
+                write_stamp(&configured, &self.configured_from)?;
+            }
             write_stamp(&built, &self.built_from)?;
         }
         if self.variant.name == "install" {
@@ -269,6 +317,25 @@ impl Build {
             println!("cargo::rerun-if-changed={}", stamp.display());
         }
         Ok(())
+    }
+
+    /// What configure and make see of the environment.
+    fn environment(&self, command: &mut Command) {
+        outside_cargo(command);
+        if self.variant.is_cross() {
+            // Meant for this machine's compiler.
+            for name in COMPILER_ENV {
+                command.env_remove(name);
+            }
+        }
+    }
+
+    /// Puts the core next to the programs that were linked with it.
+    fn add_core(&self) -> Result<(), Error> {
+        let Some(library) = &self.library else {
+            return Ok(());
+        };
+        copy_if_other(library, &self.folder.join("librust_tun.a"))
     }
 
     /// Tells `make install` with which settings this was built, so that it
@@ -313,11 +380,30 @@ fn darwin_answers() -> Vec<String> {
     ]
 }
 
-/// The Rust core: for the system that is built on, or for Darwin on another.
+/// What makes upstream's configure on another system build for macOS.
+fn cross_arguments(target: &str) -> Vec<String> {
+    let cross = workspace().join(CROSS);
+    let tool = |name| format!("{} {target} {name}", cross.display());
+    vec![
+        format!("--host={target}"),
+        format!("CC={}", tool("cc")),
+        format!("AR={}", tool("ar")),
+        format!("RANLIB={}", tool("ranlib")),
+        // The compiler brings neither of the two libraries,
+        "--without-openssl".to_string(),
+        "--without-zlib".to_string(),
+        // nor utmp.h, whose login(3) libSystem still has.
+        "--disable-libutil".to_string(),
+    ]
+}
+
+/// The Rust core: for the system that is built on, for Darwin's constants on
+/// another, or for macOS itself, by its target.
 #[derive(Clone, Copy)]
 enum Core {
     Native,
     Model,
+    Cross(&'static str),
 }
 
 /// Where a built core is, and what to tell one from another by.
@@ -334,16 +420,24 @@ impl Core {
         let name = match self {
             Core::Native => "native",
             Core::Model => "model",
+            Core::Cross(target) => target,
         };
         let root = top.join("target/rust-tun");
         let prefix = root.join(name);
         // A target directory of its own: cargo holds the lock of the other.
         let target = root.join("cargo");
-        let mut cargo = Command::new(env("CARGO"));
+        let (mut cargo, built) = match self {
+            Core::Native | Core::Model => (Command::new(env("CARGO")), target.clone()),
+            Core::Cross(name) => {
+                let mut cross = Command::new(top.join(CROSS));
+                cross.args([name, "cargo"]);
+                (cross, target.join(name))
+            }
+        };
         // The crate is a library for Rust, too, and for that one its features
         // and its crate type would be wrong.
         let features = match self {
-            Core::Native => "panic-handler",
+            Core::Native | Core::Cross(_) => "panic-handler",
             Core::Model => "panic-handler,model",
         };
         cargo
@@ -362,7 +456,7 @@ impl Core {
         )?;
         let library = prefix.join("lib/librust_tun.a");
         let header = prefix.join("include/rust_tun.h");
-        copy_if_other(&target.join("release/librust_tun.a"), &library)?;
+        copy_if_other(&built.join("release/librust_tun.a"), &library)?;
         copy_if_other(&top.join("rust-tun/include/rust_tun.h"), &header)?;
         for input in ["rust-tun", "Cargo.toml", "Cargo.lock"] {
             println!("cargo::rerun-if-changed={}", top.join(input).display());
@@ -438,6 +532,25 @@ fn outside_cargo(command: &mut Command) {
 /// A variable of the environment; empty if it is not set.
 fn env(name: &str) -> String {
     std::env::var(name).unwrap_or_default()
+}
+
+/// All files below a folder, as text, in order.
+fn contents(folder: &Path) -> Result<String, Error> {
+    let failed = |e| Error::file("read", folder, e);
+    let entries = fs::read_dir(folder).map_err(failed)?;
+    let paths = entries.map(|entry| Ok(entry.map_err(failed)?.path()));
+    let mut paths = paths.collect::<Result<Vec<_>, Error>>()?;
+    paths.sort();
+    let mut text = String::new();
+    for path in paths {
+        text += &format!("file {}\n", path.display());
+        text += &if path.is_dir() {
+            contents(&path)?
+        } else {
+            read(&path)?
+        };
+    }
+    Ok(text)
 }
 
 fn read(path: &Path) -> Result<String, Error> {

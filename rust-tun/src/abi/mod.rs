@@ -5,10 +5,21 @@
 //! bsd/net/if.h, bsd/net/if_fake_var.h, bsd/sys/ioccom.h, bsd/sys/sockio.h and
 //! bsd/sys/socket.h.
 //!
+//! Where this is compiled for macOS, all of it that the platform's public headers
+//! have is compared with them (platform.rs). These headers do not have, and so
+//! nothing but the source named here vouches for:
+//! - [`IF_FAKE_G_CMD_GET_PEER`] and [`if_fake_request`]: bsd/net/if_fake_var.h,
+//!   which is private to the kernel;
+//! - [`SIZEOF_BPF_HDR`]: the kernel's part of bsd/net/bpf.h;
+//! - [`BPF_MAX_DEVICES`]: bsd/net/bpf.c.
+//!
 //! Generic things (SO_SNDBUF, AF_INET, errno values, open flags) are libc's:
 //! they differ between systems, and the model sits below libc.
 
 #![allow(non_camel_case_types, non_snake_case)] // the kernel's names
+
+#[cfg(target_os = "macos")]
+mod platform;
 
 use core::ffi::{c_int, c_ulong, c_void};
 use core::marker::PhantomData;
