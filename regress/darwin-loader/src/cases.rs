@@ -403,7 +403,8 @@ fn made_by_hand() -> Vec<(String, Vec<u8>)> {
 fn counted(counts: &rust_tun_counts) -> String {
     let c = counts;
     format!(
-        "reads {} in {} max {} truncated {} runts {} malformed {} nobufs {} out {} runts {}",
+        "reads {} in {} max {} truncated {} runts {} malformed {} nobufs {} out {} runts {} \
+         too big {}",
         c.reads,
         c.in_frames,
         c.in_max,
@@ -412,7 +413,8 @@ fn counted(counts: &rust_tun_counts) -> String {
         c.in_malformed,
         c.in_nobufs,
         c.out_frames,
-        c.out_runts
+        c.out_runts,
+        c.out_toobig
     )
 }
 
