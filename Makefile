@@ -64,8 +64,9 @@ target/prerequisites-darwin: openssh-portable/darwin/requirements.txt
 
 target/darwin-model/libdarwin-model.so: $(MODEL_SOURCES) $(MODEL_HEADERS) | target/prerequisites-test
 	@mkdir -p $(@D)
-	cc -shared -fPIC -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror \
-	    -fvisibility=hidden -o $@ $(MODEL_SOURCES) -ldl -lpthread
+	@echo "the Darwin model: cc"
+	@cc -shared -fPIC -fvisibility=hidden -std=c11 -D_GNU_SOURCE -O2 -g \
+	    -Wall -Wextra -Werror -o $@ $(MODEL_SOURCES) -ldl -lpthread
 
 clean:
 	rm -rf target

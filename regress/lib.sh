@@ -36,9 +36,10 @@ add() {
 	CASE_COMMANDS+=("$(printf '%q ' "$@")")
 }
 
-# End a case with its reason.
+# End a case with its reason. The first one counts: a die in a subshell ends the
+# rest of the case, too.
 die() {
-	echo "FAIL: $*" >"$CASE/result"
+	[ -s "$CASE/result" ] || echo "FAIL: $*" >"$CASE/result"
 	echo "FAIL: $*" >&2
 	exit 1
 }
@@ -53,8 +54,8 @@ why_not_here() {
 		echo "needs root, for network namespaces and tunnel devices"
 	elif [ ! -c /dev/net/tun ]; then
 		echo "there is no /dev/net/tun (load the tun module, or let the container have the device)"
-	elif ! why=$(in_private_namespaces bash "$TOP/regress/lib.sh" probe 2>&1); then
-		echo "cannot make namespaces here: ${why##*$'\n'}"
+	elif ! why=$("${IN_NAMESPACES[@]}" bash "$TOP/regress/lib.sh" probe 2>&1); then
+		echo "cannot make namespaces here: ${why##*$'\n'} (a container has to be privileged; in a chroot, / has to be a mount point)"
 	fi
 }
 
@@ -62,7 +63,7 @@ why_not_here() {
 what_is_missing() {
 	local tool
 
-	for tool in ip python3 nsenter unshare; do
+	for tool in ip python3 nsenter setpriv unshare; do
 		if ! command -v "$tool" >/dev/null; then
 			echo "$tool is not installed; run make check, which installs what the tests need"
 			return
@@ -70,18 +71,19 @@ what_is_missing() {
 	done
 }
 
-in_private_namespaces() {
-	unshare --mount --pid --fork --kill-child --mount-proc "$@"
-}
+# Run a command with namespaces of its own. All of it ends with this script,
+# however that ends.
+WITH_US=(setpriv --pdeathsig KILL)
+IN_NAMESPACES=("${WITH_US[@]}" unshare --mount --pid --fork --kill-child --mount-proc)
 
-# Run in_private_namespaces with a deadline in seconds, killing all of it at the
+# Run a command in namespaces with a deadline in seconds, killing all of it at the
 # deadline (status 124) and when this script is interrupted.
 with_deadline() {
 	local limit=$1 rc=0 sleeper child
 	shift
-	in_private_namespaces "$@" </dev/null &
+	"${IN_NAMESPACES[@]}" "$@" </dev/null &
 	child=$!
-	sleep "$limit" &
+	"${WITH_US[@]}" sleep "$limit" &
 	sleeper=$!
 	trap 'kill -KILL $child $sleeper 2>/dev/null; wait; exit 130' INT TERM HUP
 	wait -n "$child" "$sleeper" || rc=$?
@@ -554,9 +556,15 @@ watch() {
 }
 
 watched() {
-	kill "$WATCH_PID"
-	wait "$WATCH_PID" || :
+	if ! gone "$WATCH_PID"; then
+		kill "$WATCH_PID"
+		wait "$WATCH_PID" || :
+	fi
 	sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" "$CASE/watch"
+}
+
+mac_of() {
+	ip -n "$1" -o link show "$2" | sed 's/.*link.ether \([^ ]*\).*/\1/'
 }
 
 has_link() {
@@ -635,13 +643,13 @@ close_tunnel() {
 	wait_for "the session to end" none_of "$SERVER_BUILD/sshd-session"
 }
 
-# counted WORD: the number before that word in what the feth side logs when the
-# tunnel closes, such as "3 truncated".
+# counted in|out WORD: the number before that word (a regular expression) in what
+# the feth side logs of that direction when the tunnel closes.
 counted() {
 	local n
 
-	n=$(sed -n "s/.*bpf: .*[^0-9]\([0-9][0-9]*\) $1.*/\1/p" "$FETH_LOG" | tail -n 1)
-	[ -n "$n" ] || die "no count of \"$1\" in ${FETH_LOG##*/}"
+	n=$(sed -n "s/.*bpf: $1 \(.*[^0-9]\)*\([0-9][0-9]*\) $2.*/\2/p" "$FETH_LOG" | tail -n 1)
+	[ -n "$n" ] || die "no count of \"$2\" ($1) in ${FETH_LOG##*/}"
 	echo "$n"
 }
 
@@ -649,5 +657,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ] && [ "${1:-}" = probe ]; then
 	set -e
 	mount -t tmpfs -o mode=755 tmpfs /run
 	ip netns add probe
+	ip -n probe link add name one type veth peer name two
+	ip -n probe tuntap add dev tap0 mode tap
 	nsenter --net=/run/netns/probe true
 fi

@@ -228,7 +228,6 @@ detach_if_gone(struct slot *s)
 	if (s->ifindex != 0 && !link_exists(s->fd, s->ifindex)) {
 		log_line("bpf%u detached from %s", s->bpf.minor, s->ifname);
 		s->ifindex = 0;
-		s->bpf.promisc = false;
 	}
 }
 
@@ -297,24 +296,6 @@ set_if(struct slot *s, const char name[D_IFNAMSIZ])
 	s->bpf.recv = s->bpf.drop = 0;
 	s->ifindex = sll.sll_ifindex;
 	memcpy(s->ifname, name, sizeof(s->ifname));
-	return 0;
-}
-
-/*
- * feth passes every frame to bpf (feth_output_common), whatever its
- * destination: promiscuous mode changes nothing but the interface's flags.
- */
-static int
-set_promisc(struct slot *s)
-{
-	struct packet_mreq mreq = {
-		.mr_ifindex = s->ifindex, .mr_type = PACKET_MR_PROMISC,
-	};
-
-	if (!s->bpf.promisc && real.setsockopt(s->fd, SOL_PACKET,
-	    PACKET_ADD_MEMBERSHIP, &mreq, sizeof(mreq)) == -1)
-		return -errno;
-	s->bpf.promisc = true;
 	return 0;
 }
 
@@ -396,9 +377,13 @@ d_bpf_ioctl(struct slot *s, uint32_t request, void *arg)
 		d->recv = d->drop = 0;
 		break;
 	case D_BIOCPROMISC:
+		/*
+		 * Needs no more: feth passes every frame to bpf
+		 * (feth_output_common), whatever its destination.
+		 */
 		if (s->ifindex == 0)
 			return -EINVAL;
-		return set_promisc(s);
+		break;
 	case D_BIOCGDLT:
 		if (s->ifindex == 0)
 			return -EINVAL;
@@ -763,6 +748,14 @@ d_bpf_read(struct slot *s, void *buf, size_t len, unsigned int *packets)
 	}
 	*packets = f.packets;
 	return (ssize_t)f.len;
+}
+
+ssize_t
+d_bpf_write(struct slot *s)
+{
+	if (s->bpf.access == O_RDONLY)
+		return -EBADF;
+	model_die("write to bpf%u: not modelled", s->bpf.minor);
 }
 
 void

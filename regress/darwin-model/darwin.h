@@ -32,7 +32,6 @@
 #define D_IFF_UP		0x1
 #define D_IFF_BROADCAST		0x2
 #define D_IFF_RUNNING		0x40
-#define D_IFF_PROMISC		0x100
 #define D_IFF_SIMPLEX		0x800
 #define D_IFF_MULTICAST		0x8000
 

@@ -86,8 +86,6 @@ darwin_flags(int flags)
 
 	if (flags & IFF_UP)
 		d |= D_IFF_UP | D_IFF_RUNNING;
-	if (flags & IFF_PROMISC)
-		d |= D_IFF_PROMISC;
 	return (int16_t)d;
 }
 

@@ -167,39 +167,29 @@ link_delete(int ifindex)
 }
 
 static void
-ethtool_off(int fd, const char *name)
+checksum_off(int fd, const char *name)
 {
-	static const uint32_t cmds[] = {
-		ETHTOOL_STXCSUM, ETHTOOL_SSG, ETHTOOL_STSO, ETHTOOL_SGSO,
-		ETHTOOL_SGRO, ETHTOOL_SFLAGS,
-	};
-	struct ethtool_value v;
-	struct ifreq ifr;
-	size_t i;
+	struct ethtool_value v = { .cmd = ETHTOOL_STXCSUM };
+	struct ifreq ifr = { .ifr_data = (void *)&v };
 	int r;
 
-	for (i = 0; i < sizeof(cmds) / sizeof(cmds[0]); i++) {
-		v.cmd = cmds[i];
-		v.data = 0;
-		memset(&ifr, 0, sizeof(ifr));
-		ifr.ifr_data = (void *)&v;
-		r = request(fd, SIOCETHTOOL, name, &ifr);
-		if (r != 0 && r != -EOPNOTSUPP)
-			log_call(r, "ethtool(%s, %u)", name, cmds[i]);
-	}
+	r = request(fd, SIOCETHTOOL, name, &ifr);
+	if (r != 0 && r != -EOPNOTSUPP)
+		log_call(r, "ETHTOOL_STXCSUM(%s)", name);
 }
 
 /*
  * feth has no offloads: frames carry their checksums and are no larger than
  * the MTU. veth passes packets on with neither summed nor cut until it is
- * told otherwise, on both ends.
+ * told otherwise, on both ends. Without checksum offload there is no
+ * segmentation offload either.
  */
 void
 link_offload_off(int fd, const char *name)
 {
 	char peer[D_IFNAMSIZ];
 
-	ethtool_off(fd, name);
+	checksum_off(fd, name);
 	if (link_peer(link_index(fd, name), peer) == 0 && peer[0] != '\0')
-		ethtool_off(fd, peer);
+		checksum_off(fd, peer);
 }

@@ -29,7 +29,6 @@ struct bpf {
 	bool		immediate;
 	bool		hdrcmplt;
 	bool		seesent;
-	bool		promisc;
 	bool		destroyed;	/* the fault has done its work */
 	uint64_t	timeout;	/* BIOCSRTIMEOUT, microseconds */
 	uint8_t		*scratch;	/* frames as Linux gives them */
@@ -131,6 +130,7 @@ extern int	 d_bpf_ioctl(struct slot *s, uint32_t request, void *arg);
 extern const char *bpf_request_name(uint32_t request);
 extern ssize_t	 d_bpf_read(struct slot *s, void *buf, size_t len,
     unsigned int *packets);
+extern ssize_t	 d_bpf_write(struct slot *s);
 extern void	 bpf_log_totals(struct slot *s, const char *event);
 extern void	 bpf_release(struct slot *s);
 

@@ -25,10 +25,6 @@ arp_resolves() {
 	    die "the server has \"$known\" for 198.51.100.1, whose address is $real"
 }
 
-mac_of() {
-	ip -n "$1" -o link show "$2" | sed 's/.*link.ether \([^ ]*\).*/\1/'
-}
-
 pings_are_answered() {
 	tunnel "$1" "$2"
 	ping_server --count 20

@@ -43,6 +43,7 @@ struct rust_tun_counts {
 	uint64_t	in_nobufs;	/* reads dropped: no room in the input */
 	uint64_t	out_frames;	/* frames passed on to be written */
 	uint64_t	out_runts;	/* dropped: no whole Ethernet header */
+	uint64_t	out_toobig;	/* dropped: longer than any feth's */
 };
 
 /*

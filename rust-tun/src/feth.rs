@@ -96,8 +96,7 @@ impl Pair {
         for name in [pair.primary, pair.peer] {
             pair.flags(name)?;
         }
-        pair.check_peer(pair.primary, pair.peer)?;
-        pair.check_peer(pair.peer, pair.primary)?;
+        pair.check_peer()?;
         pair.mtu = pair.mtu_of(pair.primary)?.max(pair.mtu_of(pair.peer)?);
         Ok(pair)
     }
@@ -121,38 +120,39 @@ impl Pair {
         Recipe(self)
     }
 
-    /// Has `name` the peer `expected`?
-    fn check_peer(&self, name: Name, expected: Name) -> Result<(), Error> {
+    /// Has the primary the peer that it should have? Then the peer has the
+    /// primary, for the kernel makes and ends a pairing on both at once.
+    fn check_peer(&self) -> Result<(), Error> {
+        let &Pair { primary, peer, .. } = self;
         let mut answer = if_fake_request::ZERO;
         sys::get_drvspec(
             &self.control,
-            name.bytes(),
+            primary.bytes(),
             IF_FAKE_G_CMD_GET_PEER,
             &mut answer,
         )
         .map_err(|e| {
-            let step = Ioctl("SIOCGDRVSPEC", name);
+            let step = Ioctl("SIOCGDRVSPEC", primary);
             match e {
                 libc::EOPNOTSUPP | libc::EINVAL => Error::new(
                     e,
                     step,
-                    format_args!("{name} is no feth(4) interface: {}", self.recipe()),
+                    format_args!("{primary} is no feth(4) interface: {}", self.recipe()),
                 ),
                 _ => Error::from_errno(e, step),
             }
         })?;
         let found = Name(answer.peer_name());
-        let Pair { primary, peer, .. } = self;
         if found.bytes()[0] == 0 {
             Err(Error::new(
                 libc::ENOTCONN,
-                format_args!("{name} has no peer"),
+                format_args!("{primary} has no peer"),
                 format_args!("pair the two: ifconfig {peer} peer {primary}"),
             ))
-        } else if found != expected {
+        } else if found != peer {
             Err(Error::new(
                 libc::EBUSY,
-                format_args!("{name} is the peer of {found}, not of {expected}"),
+                format_args!("{primary} is the peer of {found}, not of {peer}"),
                 "choose another unit with -w, or destroy that pair with ifconfig",
             ))
         } else {

@@ -66,8 +66,7 @@ pub unsafe extern "C" fn rust_tun_bpf_infilter(
     let len = filter::infilter_max(read.len());
     let mut room = core::ptr::null_mut();
     // SAFETY: C gives a valid sshbuf or null; the call writes to room only.
-    let reserved = !input.is_null() && unsafe { sshbuf_reserve(input, len, &mut room) } == 0;
-    if !reserved || room.is_null() {
+    if input.is_null() || unsafe { sshbuf_reserve(input, len, &mut room) } != 0 {
         counts.in_nobufs += 1;
         return;
     }

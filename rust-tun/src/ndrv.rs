@@ -6,14 +6,14 @@
 use core::ffi::c_int;
 use core::mem::size_of;
 
-use crate::abi::{AF_NDRV, sockaddr_ndrv};
+use crate::abi::{AF_NDRV, FETH_MAX_FRAME, sockaddr_ndrv};
 use crate::error::{Error, remedy};
 use crate::feth::Name;
 use crate::sys::{self, Fd};
 
 /// Room in the send buffer for the largest frame that a feth can have, in
 /// bytes: the kernel's 8192 would refuse larger ones with EMSGSIZE.
-const SNDBUF_MIN: c_int = 16384;
+const SNDBUF_MIN: c_int = FETH_MAX_FRAME as c_int;
 
 /// What is asked for first, in bytes: room for a burst.
 const SNDBUF: c_int = 262_144;

@@ -95,13 +95,16 @@ fn null_pointers_do_no_harm() {
 #[test]
 fn the_outfilter_says_what_to_write() {
     let mut counts = rust_tun_counts::default();
-    for (len, verdict) in [(0, 0), (13, 0), (14, 1), (16384, 1)] {
+    for (len, verdict) in [(0, 0), (13, 0), (14, 1), (16384, 1), (16385, 0)] {
         let frame = vec![0; len];
         // SAFETY: the pointers are valid, and frame is len bytes long.
         let r = unsafe { rust_tun_bpf_outfilter(&mut counts, frame.as_ptr().cast(), len) };
         assert_eq!(r, verdict, "{len}");
     }
-    assert_eq!((counts.out_frames, counts.out_runts), (2, 2));
+    assert_eq!(
+        (counts.out_frames, counts.out_runts, counts.out_toobig),
+        (2, 2, 1)
+    );
 }
 
 proptest! {

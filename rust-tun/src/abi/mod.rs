@@ -215,6 +215,10 @@ pub const IFF_UP: i16 = 0x1;
 
 // ---- feth(4) (bsd/net/if_fake_var.h) --------------------------------------
 
+/// The longest frame that a feth takes, in bytes: the largest MTU that sysctl
+/// net.link.fake.max_mtu can be set to, 16370, and an Ethernet header.
+pub const FETH_MAX_FRAME: usize = 16370 + ETHER_HDR_LEN;
+
 /// Command of SIOCGDRVSPEC: the name of the peer, empty when there is none.
 pub const IF_FAKE_G_CMD_GET_PEER: c_ulong = 1;
 
