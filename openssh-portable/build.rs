@@ -363,9 +363,13 @@ fn configure_flags(darwin: bool) -> Result<Vec<String>, Error> {
         let brew = Command::new("brew")
             .args(["--prefix", "openssl@3"])
             .output();
-        if let Some(found) = brew.ok().filter(|run| run.status.success()) {
-            let prefix = String::from_utf8_lossy(&found.stdout);
-            words.insert(0, format!("--with-ssl-dir={}", prefix.trim()));
+        let said = brew.ok().filter(|run| run.status.success());
+        let said = said.map(|run| String::from_utf8_lossy(&run.stdout).trim().to_string());
+        // Homebrew does not run as root; then it is where it is by default.
+        let prefixes = ["/opt/homebrew/opt/openssl@3", "/usr/local/opt/openssl@3"];
+        let usual = prefixes.into_iter().find(|path| Path::new(path).exists());
+        if let Some(prefix) = said.or(usual.map(str::to_string)) {
+            words.insert(0, format!("--with-ssl-dir={prefix}"));
         }
     }
     Ok(words)

@@ -8,10 +8,10 @@
 //! Where this is compiled for macOS, all of it that the platform's public headers
 //! have is compared with them (platform.rs). These headers do not have, and so
 //! nothing but the source named here vouches for:
-//! - [`IF_FAKE_G_CMD_GET_PEER`] and [`if_fake_request`]: bsd/net/if_fake_var.h,
-//!   which is private to the kernel;
-//! - [`SIZEOF_BPF_HDR`]: the kernel's part of bsd/net/bpf.h;
-//! - [`BPF_MAX_DEVICES`]: bsd/net/bpf.c.
+//! - [`IF_FAKE_G_CMD_GET_PEER`] and [`if_fake_request`], which are in
+//!   bsd/net/if_fake_var.h, private to the kernel;
+//! - [`SIZEOF_BPF_HDR`], which is in the kernel's part of bsd/net/bpf.h;
+//! - [`BPF_MAX_DEVICES`], which is in bsd/net/bpf.c.
 //!
 //! Generic things (SO_SNDBUF, AF_INET, errno values, open flags) are libc's:
 //! they differ between systems, and the model sits below libc.
