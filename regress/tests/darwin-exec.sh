@@ -81,10 +81,10 @@ build_or_fail() {
 
 # --- comparing ---------------------------------------------------------------
 
-# what_differs FILE: without what two runs of the same code differ in, too: the
+# comparable FILE: it, without what two runs of the same code differ in, too: the
 # process's number, and the address in a struct ifdrv (its last eight bytes; what
 # is there is logged as data).
-what_differs() {
+comparable() {
 	sed -E 's/^pid=[0-9]+ //
 		/ SIOCGDRVSPEC /s/\b(in|out)=([0-9a-f]{64})[0-9a-f]{16}\b/\1=\2/g' "$1"
 }
@@ -95,7 +95,7 @@ same() {
 
 	for file in darwin linux; do
 		[ -s "$CASE/$file.$1" ] || die "there is no $1 of the code for $file"
-		what_differs "$CASE/$file.$1" >"$CASE/$file.$1.compared"
+		comparable "$CASE/$file.$1" >"$CASE/$file.$1.compared"
 	done
 	cmp -s "$CASE/darwin.$1.compared" "$CASE/linux.$1.compared" ||
 	    die "the $1 is not the same, < for macOS, > for Linux: $(diff \
@@ -166,7 +166,9 @@ add loader-refuses-other-processors refuses 'not for x86_64' \
 
 # --- the filters and arguments -----------------------------------------------
 
+# filters SEED READS
 filters() {
+	note "seed $1"
 	both filters "$@"
 	printed '^infilter random 9: '
 	printed '^outfilter 14: 1 '
