@@ -50,8 +50,9 @@ IN_NAMESPACE='
 		[ ! -w "$f" ] || echo 1 >"$f"
 	done
 	ip link add feth0 type veth peer name feth5000 &&
-	ip link set feth0 addrgenmode none &&
-	ip link set feth5000 addrgenmode none &&
+	for i in feth0 feth5000; do
+		ip link set "$i" addrgenmode none || : # no IPv6, then
+	done &&
 	ip link set feth0 up && ip link set feth5000 up &&
 	exec "$@"'
 
