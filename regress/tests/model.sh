@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: ISC
 #
 # Test the Darwin model: each test of regress/darwin-model/test/model-test.c is
-# run under the model in a network namespace of its own, which ends with it.
+# run under the model in a network and a process namespace of its own, which
+# end with it, whatever it has left behind.
 
 set -u
 
@@ -57,7 +58,8 @@ IN_NAMESPACE='
 	exec "$@"'
 
 in_namespace() {
-	unshare --net -- sh -c "$IN_NAMESPACE" sh "$@"
+	unshare --net --pid --fork --kill-child -- \
+		sh -c "$IN_NAMESPACE" sh "$@"
 }
 
 why_not_here() {
