@@ -6,7 +6,7 @@
 
 use core::mem::{align_of, offset_of, size_of};
 
-use super as abi;
+use crate::abi;
 
 /// What bindgen reads in platform.h.
 #[allow(
