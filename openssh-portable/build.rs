@@ -367,16 +367,19 @@ impl Core {
         for input in ["rust-tun", "Cargo.toml", "Cargo.lock"] {
             println!("cargo::rerun-if-changed={}", top.join(input).display());
         }
-        println!("cargo::rerun-if-changed={}", library.display());
         let meta = fs::metadata(&library).map_err(|e| Error::file("read", &library, e))?;
         let time = meta
             .modified()
             .map_err(|e| Error::file("read", &library, e))?;
         let time = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let library_id = format!("core {} {}\n", meta.len(), time.as_nanos());
+        let staged = prefix.join(".staged");
+        write_stamp(&staged, &library_id)?;
+        println!("cargo::rerun-if-changed={}", staged.display());
         Ok(BuiltCore {
             prefix,
             header: read(&header)?,
-            library_id: format!("core {} {}\n", meta.len(), time.as_nanos()),
+            library_id,
         })
     }
 }

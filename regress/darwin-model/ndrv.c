@@ -27,7 +27,7 @@ int
 d_ndrv_socket(int type, int protocol)
 {
 	struct slot *s;
-	int fd, room = 1024 * 1024;
+	int fd;
 
 	(void)protocol;
 	if (type != SOCK_RAW)
@@ -36,13 +36,6 @@ d_ndrv_socket(int type, int protocol)
 		return -EPERM;
 	if ((fd = real.socket(AF_PACKET, SOCK_RAW, 0)) == -1)
 		return -errno;
-	/* the limits are ours to enforce, not Linux's */
-	if (real.setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room,
-	    sizeof(room)) == -1) {
-		room = -errno;
-		real.close(fd);
-		return room;
-	}
 	s = slot_new(fd, KIND_NDRV);
 	s->ndrv.sndbuf = D_NDRVSNDQ;
 	return fd;
@@ -189,7 +182,7 @@ broken_pipe(void)
 static int
 output(struct slot *s, const void *buf, size_t len)
 {
-	int flags, mtu, tries;
+	int flags, mtu;
 
 	if (s->ifindex == 0)
 		return -EINVAL;
@@ -206,16 +199,14 @@ output(struct slot *s, const void *buf, size_t len)
 		s->ndrv.jammed = true;
 	if (s->ndrv.jammed)
 		return 0;
-	/* a pending error is of the past: down and up again, say */
-	for (tries = 0; tries < 3; tries++) {
-		if (real.write(s->fd, buf, len) != -1)
-			return 0;
-		if (errno == EMSGSIZE) {
-			s->ndrv.oversize++;
-			return 0;
-		}
-		if (errno == EAGAIN || errno == ENOBUFS)
-			return -ENOBUFS;
+	if (real.write(s->fd, buf, len) != -1)
+		return 0;
+	switch (errno) {
+	case EMSGSIZE:
+		s->ndrv.oversize++;
+		return 0;
+	case EAGAIN:
+		return -ENOBUFS;
 	}
 	return detach_if_gone(s) ? broken_pipe() : -errno;
 }

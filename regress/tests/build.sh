@@ -357,6 +357,7 @@ changed_core() {
 	same "$before" "$(configured) $(made)"
 	build_variants darwin-model || echo "it fails: $(last)"
 	same "$before" "$(configured) $(made)"
+	! grep -q Compiling "$LOG" || echo "cargo was not idle: $(grep Compiling "$LOG")"
 }
 
 changed_header() {

@@ -180,13 +180,7 @@ pub(crate) fn digest(file: &Path) -> io::Result<(String, u64)> {
             }
         }
     }
-    Ok((
-        hash.finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
-        size,
-    ))
+    Ok((format!("{:x}", hash.finalize()), size))
 }
 
 /// The last line of what a failed command said, for a list of reasons.

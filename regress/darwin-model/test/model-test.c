@@ -22,6 +22,7 @@
 
 #include <linux/if_packet.h>
 #include <linux/seccomp.h>
+#include <linux/securebits.h>
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -462,10 +463,21 @@ bpf_freed_by_kill(void)
 	OK(open_bpf(0, O_RDWR));
 }
 
+/*
+ * macOS goes by the effective user, and so must the model: Linux's
+ * capabilities, which these keep, do not help.
+ */
+static void
+not_root(void)
+{
+	OK(prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP));
+	OK(seteuid(65534));
+}
+
 static void
 bpf_not_root(void)
 {
-	OK(seteuid(65534));
+	not_root();
 	REFUSED(open_bpf(0, O_RDWR), EACCES);
 }
 
@@ -865,6 +877,20 @@ bpf_big_frames(void)
 }
 
 static void
+bpf_big_buffer(void)
+{
+	int fd = attached(0x80000), a = raw("feth0");
+	unsigned int i;
+
+	for (i = 0; i < 340; i++)
+		send_frame(a, 1514, (uint8_t)i);
+	await_packets(fd, 340);
+	EQ(read_records(fd, 0x80000), 340);
+	for (i = 0; i < 340; i++)
+		TRUE(is_frame(&recs[i], 1514, (uint8_t)i));
+}
+
+static void
 bpf_any_destination(void)
 {
 	int fd = attached(4096);
@@ -904,10 +930,29 @@ bpf_vlan_cut(void)
 	memcpy(f + 12, "\x81\x00\x60\x2a\x88\xb5", 6);
 	EQ(OK(write(a, f, 80)), 80);
 	await_poll(fd);
+	memset(buffer, 0x77, 64);
 	EQ(OK(read(fd, buffer, 32)), 32);
 	EQ(walk(buffer, 32, recs, 1), 1);
 	EQ(recs[0].hdr.bh_datalen, 80);
+	TRUE(memcmp(buffer + 32, "wwww", 4) == 0);
 	TRUE(memcmp(recs[0].data, f, 14) == 0);
+}
+
+static void
+bpf_vlan_next_read(void)
+{
+	int fd = attached(200), a = raw("feth0");
+	uint8_t f[84];
+
+	send_frame(a, 82, 1);		/* 100 bytes; 102 do not fit */
+	frame(f, 84, 2);
+	memcpy(f + 12, "\x81\x00\x60\x2a\x88\xb5", 6);
+	EQ(OK(write(a, f, 84)), 84);
+	await_packets(fd, 2);
+	EQ(read_records(fd, 200), 1);
+	EQ(read_records(fd, 200), 1);
+	EQ(recs[0].hdr.bh_caplen, 84);
+	TRUE(memcmp(recs[0].data, f, 84) == 0);
 }
 
 static int
@@ -1297,7 +1342,7 @@ ndrv_type(void)
 static void
 ndrv_not_root(void)
 {
-	OK(seteuid(65534));
+	not_root();
 	REFUSED(socket(D_AF_NDRV, SOCK_RAW, 0), EPERM);
 }
 
@@ -1566,6 +1611,19 @@ ndrv_gone(void)
 }
 
 static void
+ndrv_gone_same_name(void)
+{
+	int n = ndrv("feth5000");
+
+	OK(signal(SIGPIPE, SIG_IGN) == SIG_ERR ? -1 : 0);
+	OK(system("ip link del feth0 && ip link add feth0 type veth "
+	    "peer name feth5000 && ip link set feth0 up && "
+	    "ip link set feth5000 up"));
+	settle();
+	REFUSED(write(n, buffer, 60), EPIPE);
+}
+
+static void
 ndrv_gone_kills(void)
 {
 	int n = ndrv("feth5000"), status;
@@ -1636,7 +1694,7 @@ feth_flags_not_root(void)
 	struct d_ifreq ifr = { .flags = D_IFF_UP };
 	int fd = (int)OK(socket(AF_INET, SOCK_DGRAM, 0));
 
-	OK(seteuid(65534));
+	not_root();
 	REFUSED(if_ioctl(fd, D_SIOCSIFFLAGS, "feth0", &ifr), EPERM);
 	OK(if_ioctl(fd, D_SIOCGIFFLAGS, "feth0", &ifr));
 }
@@ -1664,7 +1722,9 @@ feth_unknown(void)
 	REFUSED(if_ioctl(fd, D_SIOCSIFFLAGS, "feth7", &ifr), ENXIO);
 	REFUSED(if_ioctl(fd, D_SIOCGIFMTU, "feth7", &ifr), ENXIO);
 	REFUSED(if_ioctl(fd, D_SIOCGIFFLAGS, "lo", &ifr), ENXIO);
+	OK(system("ip link add feth00 type veth peer name fethx"));
 	REFUSED(if_ioctl(fd, D_SIOCGIFFLAGS, "feth00", &ifr), ENXIO);
+	REFUSED(if_ioctl(fd, D_SIOCGIFFLAGS, "fethx", &ifr), ENXIO);
 }
 
 static int
@@ -1725,6 +1785,7 @@ feth_peer_elsewhere(void)
 {
 	struct d_if_fake_request r;
 	char command[128];
+	unsigned int index = if_nametoindex("feth5000");
 	int p[2], q[2];
 	pid_t pid;
 	char c;
@@ -1740,6 +1801,10 @@ feth_peer_elsewhere(void)
 	EQ(OK(read(p[0], &c, 1)), 1);
 	snprintf(command, sizeof(command),
 	    "ip link set feth5000 netns %d", (int)pid);
+	EQ(OK(system(command)), 0);
+	/* its number there may well be another's here */
+	snprintf(command, sizeof(command),
+	    "ip link add feth9 index %u type veth peer name feth8", index);
 	EQ(OK(system(command)), 0);
 	memset(&r, 0xff, sizeof(r));
 	OK(get_peer("feth0", 1, sizeof(r), &r));
@@ -2010,6 +2075,8 @@ fault_strict(void)
 	dies_of("bpf-busy=-1");
 	dies_of("bpf-none=1");
 	dies_of("truncate=0");
+	dies_of("truncate=-1");
+	dies_of("truncate= 1");
 	dies_of("fail=1");
 	dies_of("fail=1:");
 	dies_of("fail=1:EWHAT");
@@ -2165,6 +2232,7 @@ child_closes(void)
 	int fd = attached(4096), n = ndrv("feth5000");
 	int status;
 	pid_t pid;
+	char tag[32];
 
 	if ((pid = (pid_t)OK(fork())) == 0) {
 		OK(close(fd));
@@ -2174,6 +2242,9 @@ child_closes(void)
 	}
 	status = wait_status(pid);
 	TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	/* nor has it totals to log */
+	snprintf(tag, sizeof(tag), "pid=%d totals", (int)pid);
+	TRUE(!logged(tag, ""));
 	send_frame(n, 60, 1);
 	send_frame(raw("feth0"), 60, 2);
 	EQ(read_records(fd, 4096), 1);
@@ -2291,6 +2362,8 @@ log_totals(void)
 	TRUE(logged(pid, " ndrv if=feth5000 writes=2 bytes=60 errors=1 "
 	    "runts=0 oversize=0 jammed=0"));
 	TRUE(logged("write(", " = -1 EMSGSIZE"));
+	/* and no more than that */
+	TRUE(!logged("read(", "") && !logged("write(", " = 60"));
 }
 
 static void
@@ -2383,9 +2456,11 @@ static const struct test {
 	T(bpf_exact_fit, "", "bpf: a packet that just fits is not put off"),
 	T(bpf_cut, "", "bpf: a packet larger than the buffer is cut"),
 	T(bpf_big_frames, "", "bpf: frames of 16384 bytes are whole in a large buffer"),
+	T(bpf_big_buffer, "", "bpf: a large buffer holds what fits"),
 	T(bpf_any_destination, "", "bpf: frames to any destination, without BIOCPROMISC"),
 	T(bpf_vlan, "", "bpf: VLAN tags stay in the frame"),
 	T(bpf_vlan_cut, "", "bpf: a frame cut within its VLAN tag"),
+	T(bpf_vlan_next_read, "", "bpf: a tagged packet that does not fit waits for the next read"),
 	T(bpf_seesent, "", "bpf: BIOCSSEESENT 1 sees what AF_NDRV writes"),
 	T(bpf_seesent_default, "", "bpf: what AF_NDRV writes is seen by default"),
 	T(bpf_not_seesent, "", "bpf: BIOCSSEESENT 0 does not see what AF_NDRV writes"),
@@ -2427,6 +2502,7 @@ static const struct test {
 	T(ndrv_oversize, "", "AF_NDRV: a frame larger than the MTU is taken, and counted"),
 	T(ndrv_enetdown, "", "AF_NDRV: ENETDOWN while the interface is down"),
 	T(ndrv_gone, "", "AF_NDRV: EPIPE, SIGPIPE and end of file once the interface is gone"),
+	T(ndrv_gone_same_name, "", "AF_NDRV: an interface of the same name is not the same"),
 	T(ndrv_gone_kills, "", "AF_NDRV: SIGPIPE kills whoever does not handle it"),
 	T(ndrv_hears_nothing, "", "AF_NDRV: nothing to read"),
 	T(feth_flags, "", "feth: SIOCGIFFLAGS and SIOCSIFFLAGS on any socket, with Darwin's flags"),
