@@ -52,9 +52,11 @@ nonsense_is_lost_and_counted() {
 
 empty_reads_are_no_end() {
 	feth_side "$1" zero-read=3
+	export DARWIN_MODEL_LOG_IO=1
 	tunnel "${KINDS[@]}"
 	traffic_server
 	exchange
+	logged "$FETH_MODEL_LOG" 'read\(.* bpf, .*\) = 0$' || die "the model has given no empty read"
 }
 
 full_queue_costs_a_frame() {

@@ -85,6 +85,7 @@ one_of_two_ends() {
 	wait "$SSH_PID" || :
 	[ "$1" = feth ] || wait_for "$CLIENT_DEV to go" link_gone client "$CLIENT_DEV"
 	[ "$2" = feth ] || wait_for "$SERVER_DEV to go" link_gone server "$SERVER_DEV"
+	expect_log "$SSHD_LOG" 'channel [0-9]+: free: tun'
 	traffic client ping --device "$FIRST_CLIENT_DEV" 198.51.100.2
 }
 
