@@ -208,22 +208,33 @@ far_address() {
 	fi
 }
 
-# Every frame that was read is one that left the other side's interface, and the
-# other way round: the counts say what happened.
+# The counts are of what happened: every frame in left the primary and came out
+# of the other side's interface, and the other way round. So what is written is
+# not read again, either.
 counts_are_true() {
-	local rx tx n
+	local out_of_other into_other out_of_primary into_primary n
 
 	feth_side "$1"
 	tunnel "${KINDS[@]}"
+	ip -n client neigh change 198.51.100.2 dev "$CLIENT_DEV" nud permanent
+	ip -n server neigh change 198.51.100.1 dev "$SERVER_DEV" nud permanent
 	traffic_server
 	exchange
-	rx=$(counter "$OTHER" "$OTHER_DEV" rx_packets)
-	tx=$(counter "$OTHER" "$OTHER_DEV" tx_packets)
+	out_of_other=$(counter "$OTHER" "$OTHER_DEV" rx_packets)
+	into_other=$(counter "$OTHER" "$OTHER_DEV" tx_packets)
+	out_of_primary=$(counter "$FETH" feth0 tx_packets)
+	into_primary=$(counter "$FETH" feth0 rx_packets)
 	close_tunnel
 	n=$(counted in 'frames,')
-	[ "$n" = "$rx" ] || die "$n frames in are logged, and $rx came out of the other side's $OTHER_DEV"
+	[ "$n" = "$out_of_primary" ] ||
+	    die "$n frames in are logged, and feth0 sent $out_of_primary"
+	[ "$n" = "$out_of_other" ] ||
+	    die "$n frames in are logged, and $out_of_other came out of the other side's $OTHER_DEV"
 	n=$(counted out frames)
-	[ "$n" = "$tx" ] || die "$n frames out are logged, and $tx went into the other side's $OTHER_DEV"
+	[ "$n" = "$into_primary" ] ||
+	    die "$n frames out are logged, and feth0 received $into_primary"
+	[ "$n" = "$into_other" ] ||
+	    die "$n frames out are logged, and $into_other went into the other side's $OTHER_DEV"
 }
 
 for side in client server; do
