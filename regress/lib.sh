@@ -223,6 +223,11 @@ logged() {
 	grep -Eq -- "$2" "$1" 2>/dev/null
 }
 
+# What a log ends with, but for what is there for debugging.
+last_words() {
+	grep -av '^debug' "$1" | tr -d '\r' | tail -n 3 | paste -sd ' '
+}
+
 gone() {
 	[ ! -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null
 }
@@ -405,7 +410,7 @@ start_sshd() {
 }
 
 sshd_listens() {
-	! gone "$SSHD_PID" || die "sshd ended: $(tail -n 1 "$SSHD_LOG")"
+	! gone "$SSHD_PID" || die "sshd ended: $(last_words "$SSHD_LOG")"
 	logged "$SSHD_LOG" 'Server listening on'
 }
 
@@ -427,7 +432,7 @@ start_tunnel() {
 }
 
 tunnel_open() {
-	! gone "$SSH_PID" || die "ssh ended: $(tail -n 1 "$SSH_LOG")"
+	! gone "$SSH_PID" || die "ssh ended: $(last_words "$SSH_LOG")"
 	logged "$SSH_LOG" 'tunnel forward established'
 }
 
@@ -460,7 +465,7 @@ same_descriptors() {
 
 # A tunnel channel over the master whose other end is a script.
 over_master() {
-	start_on client python3 "$TOP/regress/tun-channel.py" \
+	start_on client python3 -B "$TOP/regress/tun-channel.py" \
 	    --control /run/bench/control "$@" >"$CASE/tun-channel"
 	wait_for "tun-channel.py $*" over_master_done $! "$*"
 }
@@ -519,7 +524,7 @@ early_mtu() {
 traffic() {
 	local side=$1
 	shift
-	on "$side" python3 "$TOP/regress/traffic.py" "$@" ||
+	on "$side" python3 -B "$TOP/regress/traffic.py" "$@" ||
 	    die "traffic.py $* in the $side's namespace failed: $(traffic_error)"
 }
 
@@ -533,7 +538,7 @@ ping_server() {
 
 # Start the traffic server in the server's namespace.
 traffic_server() {
-	start_on server python3 "$TOP/regress/traffic.py" serve \
+	start_on server python3 -B "$TOP/regress/traffic.py" serve \
 	    --device "$SERVER_DEV" 198.51.100.2 >"$CASE/traffic-server" 2>&1
 	wait_for "the traffic server" logged "$CASE/traffic-server" '^ready'
 }
@@ -549,7 +554,7 @@ counter() {
 # Start counting the frames on a side's interface; watched says how many there
 # were, and how many of them were shorter than the IP packet they begin.
 watch() {
-	start_on "$1" python3 "$TOP/regress/traffic.py" watch --device "$2" \
+	start_on "$1" python3 -B "$TOP/regress/traffic.py" watch --device "$2" \
 	    >"$CASE/watch" 2>&1
 	WATCH_PID=$!
 	wait_for "the watch on $2" logged "$CASE/watch" '^ready'

@@ -33,7 +33,7 @@ client_ends() {
 	wait_for "sshd-session to end" none_of "$SERVER_BUILD/sshd-session"
 	interfaces_are_as_before
 	# And so no ping is answered any more.
-	! on client python3 "$TOP/regress/traffic.py" ping --tries 2 \
+	! on client python3 -B "$TOP/regress/traffic.py" ping --tries 2 \
 	    --device "$CLIENT_DEV" 198.51.100.2 || die "a ping is still answered"
 }
 

@@ -75,9 +75,9 @@ down_and_up() {
 	feth_side "$1"
 	tunnel "${KINDS[@]}"
 	ip -n "$1" link set "$dev" down
-	! on client python3 "$TOP/regress/traffic.py" ping --tries 3 \
+	! on client python3 -B "$TOP/regress/traffic.py" ping --tries 3 \
 	    --device "$CLIENT_DEV" 198.51.100.2 || die "pings pass while $dev is down"
-	! on server python3 "$TOP/regress/traffic.py" ping --tries 3 \
+	! on server python3 -B "$TOP/regress/traffic.py" ping --tries 3 \
 	    --device "$SERVER_DEV" 198.51.100.1 || die "pings pass while $dev is down"
 	does_not_spin "$(feth_pid)"
 	ip -n "$1" link set "$dev" up
@@ -100,7 +100,7 @@ destroyed() {
 	if [ -z "${2:-}" ]; then
 		ip -n "$1" link del feth0
 	else
-		on "$OTHER" python3 "$TOP/regress/traffic.py" ping --count 200 \
+		on "$OTHER" python3 -B "$TOP/regress/traffic.py" ping --count 200 \
 		    --tries 1 --device "$OTHER_DEV" "$(feth_address)" || :
 	fi
 	wait_for "the other side's $OTHER_DEV to go" link_gone "$OTHER" "$OTHER_DEV"
@@ -160,7 +160,7 @@ strange_datagrams_are_lost() {
 	for n in 14 16384 16385 32700; do
 		lengths+=(--datagram "$n")
 	done
-	start_on client python3 "$TOP/regress/tun-channel.py" --control /run/bench/control \
+	start_on client python3 -B "$TOP/regress/tun-channel.py" --control /run/bench/control \
 	    --unit 1 --ping 203.0.113.2 "${lengths[@]}" >"$CASE/tun-channel"
 	n=$!
 	wait_for "the server's interface" has_link server "$(kind_device "$1" 1)"
@@ -187,7 +187,7 @@ burst_arrives_whole() {
 	else
 		far=client near=server
 	fi
-	start_on "$far" python3 "$TOP/regress/traffic.py" collect \
+	start_on "$far" python3 -B "$TOP/regress/traffic.py" collect \
 	    --device tap0 "$(far_address)" >"$CASE/collected"
 	wait_for "the collector" logged "$CASE/collected" '^ready'
 	kill -STOP "$(feth_pid)"

@@ -16,7 +16,7 @@ session_and_transfer() {
 	local sum
 
 	tunnel "$1" "$2" 1500 -M
-	start_on client python3 "$TOP/regress/traffic.py" ping \
+	start_on client python3 -B "$TOP/regress/traffic.py" ping \
 	    --device "$CLIENT_DEV" --count 100000 198.51.100.2
 	[ "$(run_ssh bench echo from the session)" = "from the session" ] ||
 	    die "the session through the master does not answer"
