@@ -12,7 +12,7 @@
 //!   bsd/net/if_fake_var.h, private to the kernel;
 //! - [`SIZEOF_BPF_HDR`], which is in the kernel's part of bsd/net/bpf.h;
 //! - [`BPF_MAX_DEVICES`], which is in bsd/net/bpf.c;
-//! - [`FETH_MAX_FRAME`], which follows from bsd/net/if_fake.c.
+//! - [`FETH_MAX_FRAME`], which is of bsd/net/if_fake.c.
 //!
 //! Generic things (SO_SNDBUF, AF_INET, errno values, open flags) are libc's:
 //! they differ between systems, and the model sits below libc.
